@@ -1,0 +1,23 @@
+"""Computes the feature views from the pipeline's rows and brings the newest values into Feast's online store."""
+
+from pathlib import Path
+
+import pandas as pd
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types.standard_artifacts import Examples
+
+from components.artifacts import Report, split_files, write_report
+from feature_repo.materialisation import materialise
+from models.raw_examples import read_raw_examples
+from sazon.home import Home
+from sazon.schema import SPLITS
+
+
+@component
+def MaterializeFeatures(  # noqa: N802
+    examples: InputArtifact[Examples], materialized: OutputArtifact[Report], state_dir: Parameter[str]
+) -> None:
+    """Uses the rows of all splits: the features are aggregates of the past, not labels."""
+    rows = pd.concat([read_raw_examples(split_files(examples, split)) for split in SPLITS], ignore_index=True)
+    write_report(materialized, materialise(rows, Home(Path(state_dir)).features))

@@ -1,0 +1,172 @@
+"""The contract of a feedback file, checked cell by cell.
+
+Every problem of every row is found in one pass, so that a file is mended once, not once per mistake.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from data.reading import read_cells
+from sazon import schema
+from sazon.errors import DataError
+
+# A date, with a time or without; a time may have seconds, a fraction and a zone.
+_ISO_8601 = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One bad cell. `row` counts records from 1; the header is no record."""
+
+    row: int
+    column: str
+    value: str
+    reason: str
+
+    def describe(self, name: str) -> str:
+        """One line: thing, place, reason."""
+        shown = self.value if len(self.value) <= 60 else self.value[:57] + "…"
+        return f'{name}, row {self.row}, column {self.column}: "{shown}" {self.reason}'
+
+    def as_dict(self) -> dict[str, int | str]:
+        """For JSON."""
+        return asdict(self)
+
+
+def find_problems(table: pd.DataFrame) -> list[Problem]:
+    """Checks all rows of a table of text cells that has the required columns.
+
+    Returns:
+        All problems, by row, then by column.
+    """
+    problems = [problem for check in _CHECKS for problem in check(table)]
+    return sorted(problems, key=lambda problem: (problem.row, problem.column))
+
+
+def check_columns(table: pd.DataFrame, name: str) -> None:
+    """Refuses a table without the required columns.
+
+    Raises:
+        DataError: one or more are missing.
+    """
+    missing = [column for column in schema.FEEDBACK_REQUIRED if column not in table.columns]
+    if missing:
+        raise DataError(f"{name}: missing column {', '.join(missing)} (found: {', '.join(table.columns[:12])})")
+
+
+def read_feedback(path: Path) -> pd.DataFrame:
+    """Reads a file that follows the contract.
+
+    Returns:
+        Columns as in `schema.FEEDBACK_REQUIRED` and whatever optional ones the file has: created_at as UTC timestamps,
+        rating as float (NaN = none), tastes as a tuple of labels (None = not labelled), sentiment "" = not labelled.
+
+    Raises:
+        DataError: unreadable, a column is missing, or rows are bad (`problems` lists them all).
+    """
+    table = read_cells(path)
+    check_columns(table, path.name)
+    problems = find_problems(table)
+    if problems:
+        more = f" (and {len(problems) - 1} more; see: sazon data validate {path})" if len(problems) > 1 else ""
+        raise DataError(
+            problems[0].describe(path.name) + more, tuple(problem.describe(path.name) for problem in problems)
+        )
+    return _typed(table)
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    known = [*schema.FEEDBACK_REQUIRED, *(name for name in schema.FEEDBACK_OPTIONAL if name in table)]
+    typed = table[known].copy()
+    typed["created_at"] = pd.to_datetime(table["created_at"], utc=True, format="ISO8601")
+    typed["rating"] = pd.to_numeric(table["rating"].replace("", None))
+    # An empty cell says "none of the ten" only where somebody labelled tastes at all, and labelled this row.
+    file_has_tastes = bool((table["tastes"] != "").any())
+    typed["tastes"] = [
+        tuple(sorted(set(_labels(cell)), key=schema.TASTES.index)) if cell or (file_has_tastes and sentiment) else None
+        for cell, sentiment in zip(table["tastes"], table["sentiment"], strict=True)
+    ]
+    return typed
+
+
+def _labels(cell: str) -> list[str]:
+    return [label.strip() for label in cell.split(schema.TASTE_SEPARATOR) if label.strip()]
+
+
+def _problems(table: pd.DataFrame, column: str, bad: pd.Series, reason: str) -> Iterator[Problem]:
+    for index in table.index[bad]:
+        yield Problem(int(index) + 1, column, str(table.at[index, column]), reason)
+
+
+def _one_of(column: str, allowed: tuple[str, ...], *, empty_is_fine: bool = False) -> "_Check":
+    def check(table: pd.DataFrame) -> Iterator[Problem]:
+        good = table[column].isin(allowed)
+        if empty_is_fine:
+            good |= table[column] == ""
+        names = ", ".join(allowed) if len(allowed) < 10 else "one of Peru's 25, written as in Áncash, La Libertad"
+        yield from _problems(table, column, ~good, f"is not a {column} (want {names})")
+
+    return check
+
+
+def _ids(table: pd.DataFrame) -> Iterator[Problem]:
+    ids = table["feedback_id"]
+    yield from _problems(table, "feedback_id", ids == "", "is empty")
+    yield from _problems(table, "feedback_id", (ids != "") & ids.duplicated(), "occurs before in this file")
+
+
+def _texts(table: pd.DataFrame) -> Iterator[Problem]:
+    lengths = table["text"].str.len()
+    yield from _problems(table, "text", lengths == 0, "is empty")
+    limit = schema.MAX_TEXT_CHARS
+    yield from _problems(table, "text", lengths > limit, f"has more than {limit:,} characters")
+
+
+def _filled(table: pd.DataFrame) -> Iterator[Problem]:
+    for column in ("product", "category"):
+        yield from _problems(table, column, table[column] == "", "is empty")
+
+
+def _dates(table: pd.DataFrame) -> Iterator[Problem]:
+    cells = table["created_at"]
+    parsed = pd.to_datetime(cells, utc=True, errors="coerce", format="ISO8601")
+    bad = parsed.isna() | ~cells.str.fullmatch(_ISO_8601)
+    yield from _problems(table, "created_at", bad, "is not a date (want ISO-8601, such as 2025-07-28T13:05:00Z)")
+
+
+def _ratings(table: pd.DataFrame) -> Iterator[Problem]:
+    bad = ~table["rating"].isin(("", "1", "2", "3", "4", "5", "1.0", "2.0", "3.0", "4.0", "5.0"))
+    yield from _problems(table, "rating", bad, "is not a rating (want 1 to 5, or nothing)")
+
+
+def _tastes(table: pd.DataFrame) -> Iterator[Problem]:
+    allowed = set(schema.TASTES)
+    bad = table["tastes"].map(lambda cell: not allowed.issuperset(_labels(cell)))
+    want = f"joined by {schema.TASTE_SEPARATOR}: {', '.join(schema.TASTES)}"
+    yield from _problems(table, "tastes", bad, f"is not a set of tastes (want, {want})")
+
+
+def _splits(table: pd.DataFrame) -> Iterator[Problem]:
+    if "split" in table:
+        filled = (table["split"] != "").any()
+        good = table["split"].isin(schema.SPLITS) if filled else table["split"] == ""
+        yield from _problems(table, "split", ~good, f"is not a split (want {', '.join(schema.SPLITS)} in every row)")
+
+
+_Check = Callable[[pd.DataFrame], Iterator[Problem]]
+
+_CHECKS: tuple[_Check, ...] = (
+    _ids,
+    _dates,
+    _texts,
+    _filled,
+    _one_of("region", schema.REGIONS),
+    _one_of("channel", schema.CHANNELS),
+    _ratings,
+    _one_of("sentiment", schema.SENTIMENTS, empty_is_fine=True),
+    _tastes,
+    _splits,
+)

@@ -1,0 +1,1 @@
+"""The training pipeline, and the runners that know where it runs."""

@@ -1,0 +1,234 @@
+"""Runs the training pipeline on this machine: one process, ML Metadata in SQLite, a line for each component.
+
+The only file that knows the local runner. TFX's LocalDagRunner tells nothing of a component's time and of what came
+from the cache, so this walks the same compiled graph with the same launcher.
+"""
+
+import hashlib
+import subprocess
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from components import tfdv_compat
+from data.preparation import Dataset, prepare_dataset
+from sazon.errors import PipelineError, SazonError, UserError
+from sazon.home import remove_partials, write_atomically
+from sazon.logging import get_logger, log_to_file
+from sazon.registry import TAG_DIGEST, Registry
+from sazon.settings import Settings
+
+_LOG = get_logger("pipeline")
+_NAME = "taste-training"
+# Beam's own default would fetch a binary first; more workers only cost time on small data.
+_BEAM_ARGS = ["--runner=FnApiRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1"]
+_CODE = ("sazon/schema.py", "sazon/text.py", "models", "components", "data/preparation.py", "data/splitting.py")
+_REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Step:
+    """A component that ran, or was answered from the cache."""
+
+    name: str
+    seconds: float
+    cached: bool
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a pipeline run brought."""
+
+    version: int
+    status: str
+    reason: str
+    run_id: str
+    rolled_out: bool
+    dataset: Dataset
+    steps: list[Step]
+    figures: dict[str, Any]
+
+
+def run_local(source: Path, settings: Settings, *, use_cache: bool = True) -> RunResult:
+    """Trains, judges, registers and, if blessed, rolls out a model from a labelled file.
+
+    Args:
+        source: the file; validated before anything is changed.
+        settings: resolved settings.
+        use_cache: whether steps whose inputs and code are unchanged are answered from earlier runs.
+
+    Raises:
+        DataError: the file breaks the contract; nothing was changed.
+        UserError: another pipeline runs on the same state.
+        PipelineError: a component failed; the message names it.
+    """
+    from filelock import FileLock, Timeout
+
+    home = settings.state
+    started_s = time.monotonic()
+    dataset = prepare_dataset(source, home.datasets, settings.split)
+    log_to_file(home.logs / "pipeline.jsonl")
+    rows = ", ".join(f"{name} {count:,}" for name, count in dataset.rows.items())
+    _LOG.info("data %s from %s: %s", dataset.digest, source.name, rows)
+    steps = [_report(Step("Validate", time.monotonic() - started_s, cached=False))]
+    try:
+        with FileLock(home.pipeline_lock, timeout=0):
+            remove_partials(home.datasets)
+            return _run_pipeline(dataset, settings, use_cache, steps)
+    except Timeout:
+        raise UserError(
+            f"another pipeline is running on {home.root}; wait for it, or set SAZON_HOME to another folder"
+        ) from None
+
+
+def _run_pipeline(dataset: Dataset, settings: Settings, use_cache: bool, steps: list[Step]) -> RunResult:
+    """Compiles and walks the graph; the caller holds the lock."""
+    started_s = time.monotonic()
+    tfdv_compat.install()
+    from tfx.orchestration import metadata
+    from tfx.orchestration.portable import runtime_parameter_utils
+
+    from pipelines.taste_pipeline import NEVER_CACHED, create_pipeline
+
+    _prepare_registry(settings)
+    spec = _spec(dataset, settings)
+    home = settings.state
+    home.tfx.mkdir(parents=True, exist_ok=True)
+    connection = metadata.sqlite_metadata_connection_config(str(home.metadata_db))
+    graph = _compile(create_pipeline(spec, connection, _BEAM_ARGS))
+    runtime_parameter_utils.substitute_runtime_parameter(graph, {"pipeline-run-id": datetime.now(UTC).isoformat()})
+    steps.append(_report(Step("Prepare", time.monotonic() - started_s, cached=False)))
+    outputs: dict[str, Any] = {}
+    for node in graph.nodes:
+        name = node.pipeline_node.node_info.id
+        if not use_cache or name in NEVER_CACHED:
+            node.pipeline_node.execution_options.caching_options.enable_cache = False
+        step, outputs[name] = _launch(graph, node.pipeline_node, metadata.Metadata(connection))
+        steps.append(_report(step))
+    return _result(dataset, steps, outputs)
+
+
+def _compile(pipeline: Any) -> Any:
+    from tfx.dsl.compiler.compiler import Compiler
+
+    return Compiler().compile(pipeline)
+
+
+def _launch(graph: Any, node: Any, connection: Any) -> tuple[Step, Any]:
+    """Runs one component; returns what it put out, from the cache or anew."""
+    from ml_metadata.proto import metadata_store_pb2
+    from tfx.orchestration.local import runner_utils
+    from tfx.orchestration.portable import launcher
+
+    name = node.node_info.id
+    deployment = runner_utils.extract_local_deployment_config(graph)
+    started_s = time.monotonic()
+    try:
+        info = launcher.Launcher(
+            pipeline_node=node,
+            mlmd_connection=connection,
+            pipeline_info=graph.pipeline_info,
+            pipeline_runtime_spec=graph.runtime_spec,
+            executor_spec=runner_utils.extract_executor_spec(deployment, name),
+            custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
+        ).launch()
+    except SazonError:
+        raise
+    except Exception as error:
+        _LOG.debug("step %s failed", name, exc_info=error)
+        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise PipelineError(f"step {name} failed: {first_line} (details: pipeline.jsonl in the logs)") from error
+    with connection as handle:
+        (execution,) = handle.store.get_executions_by_id([info.execution_id])
+    cached = execution.last_known_state == metadata_store_pb2.Execution.CACHED
+    return Step(name, time.monotonic() - started_s, cached), info.output_dict
+
+
+def _prepare_registry(settings: Settings) -> None:
+    """Sets MLflow up for this process and its components, and tidies up after killed runs."""
+    import mlflow
+
+    home = settings.state
+    home.mlflow_db.parent.mkdir(parents=True, exist_ok=True)
+    mlflow.set_tracking_uri(settings.tracking_uri)
+    registry = Registry(settings.tracking_uri)
+    location = None if settings.mlflow.tracking_uri else home.mlflow_artifacts.as_uri()
+    experiment = registry.ensure_experiment(settings.mlflow.experiment, location)
+    stale = registry.end_stale_runs(experiment)
+    if stale:
+        _LOG.info("%d run(s) of a killed process marked as KILLED", stale)
+
+
+def _spec(dataset: Dataset, settings: Settings) -> Any:
+    from components.schema import write_curated_schema
+    from pipelines.taste_pipeline import PipelineSpec
+
+    home, encoder = settings.state, settings.resolved_encoder
+    schema_file = home.tfx / "schema" / "schema.pbtxt"
+    write_curated_schema(schema_file)
+    source_tags = {TAG_DIGEST: dataset.digest, "data_source": dataset.source}
+    return PipelineSpec(
+        name=_NAME,
+        root=str(home.tfx),
+        data_dir=dataset.folder,
+        data_digest=dataset.digest,
+        majority_share=dataset.majority_share,
+        schema_file=str(schema_file),
+        vocabulary_file=str(_vocabulary(dataset, settings)),
+        encoder=encoder,
+        train=settings.train,
+        gates=settings.gates,
+        experiment=settings.mlflow.experiment,
+        training_tags=source_tags,
+        registration_tags={**source_tags, "git_revision": _git_revision()},
+        code_digest=_code_digest(),
+        state_dir=str(home.root),
+        keep_versions=settings.serving.keep_versions,
+    )
+
+
+def _vocabulary(dataset: Dataset, settings: Settings) -> Path:
+    """The WordPiece vocabulary of the training split, learnt once for each dataset and size."""
+    import pandas as pd
+
+    from models.tokeniser import learn_vocabulary
+
+    size = settings.resolved_encoder.vocabulary
+    path = settings.state.root / "vocabularies" / f"{dataset.digest}-{size}-{_code_digest()}.txt"
+    if not path.exists():
+        texts = pd.read_parquet(dataset.parquet("train"), columns=["text"])["text"]
+        write_atomically(path, "\n".join(learn_vocabulary(texts, size)) + "\n")
+    return path
+
+
+def _code_digest() -> str:
+    """Changes when code that shapes the model changes: TFX's cache key does not see it."""
+    digest = hashlib.sha256()
+    for entry in _CODE:
+        place = _REPOSITORY / entry
+        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _git_revision() -> str:
+    found = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=_REPOSITORY, capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip() or "unknown"
+
+
+def _report(step: Step) -> Step:
+    shown = "cached" if step.cached else f"{step.seconds:.1f} s"
+    _LOG.info("  %-20s %s", step.name, shown)
+    return step
+
+
+def _result(dataset: Dataset, steps: list[Step], outputs: dict[str, Any]) -> RunResult:
+    from components.artifacts import read_report
+
+    (report,) = outputs["JudgeModel"]["report"]
+    (rollout,) = outputs["RollOut"]["rollout"]
+    return RunResult(**read_report(rollout), dataset=dataset, steps=steps, figures=read_report(report))

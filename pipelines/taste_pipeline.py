@@ -1,0 +1,150 @@
+"""The training pipeline as a graph of components. Pure: every value comes in as an argument, no runner is known here."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tfx import v1 as tfx
+from tfx.components import FileBasedExampleGen
+from tfx.components.example_gen.custom_executors import parquet_executor
+from tfx.dsl.components.base import executor_spec
+
+from components.check_anomalies import CheckAnomalies
+from components.judge_model import JudgeModel
+from components.materialize_features import MaterializeFeatures
+from components.register_model import RegisterModel
+from components.roll_out import RollOut
+from components.train_baselines import TrainBaselines
+from models import features, training
+from pipelines.evaluation_config import evaluation_config
+from sazon.schema import SPLITS
+from sazon.settings import EncoderSettings, GateSettings, TrainSettings
+
+# These look at the world outside the pipeline (registry, served directory) and put it right each time.
+NEVER_CACHED = ("RegisterModel", "RollOut")
+
+
+@dataclass(frozen=True)
+class PipelineSpec:
+    """All that a pipeline is made of; equal specs give equal cache keys."""
+
+    name: str
+    root: str
+    data_dir: str
+    data_digest: str
+    majority_share: float
+    schema_file: str
+    vocabulary_file: str
+    encoder: EncoderSettings
+    train: TrainSettings
+    gates: GateSettings
+    experiment: str
+    training_tags: dict[str, str]
+    registration_tags: dict[str, str]
+    code_digest: str
+    state_dir: str
+    keep_versions: int
+
+
+def create_pipeline(spec: PipelineSpec, metadata_config: Any, beam_args: list[str]) -> tfx.dsl.Pipeline:
+    """Puts the components together.
+
+    Args:
+        spec: what to train and where.
+        metadata_config: connection to ML Metadata, or None where the orchestrator has its own.
+        beam_args: flags of Beam's runner.
+    """
+    example_gen = _example_gen(spec.data_dir)
+    statistics = tfx.components.StatisticsGen(examples=example_gen.outputs["examples"])
+    schema = tfx.components.ImportSchemaGen(schema_file=spec.schema_file)
+    validator = tfx.components.ExampleValidator(
+        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+    )
+    check = CheckAnomalies(anomalies=validator.outputs["anomalies"])
+    transform = _transform(spec, example_gen, schema)
+    trainer = _trainer(spec, transform)
+    baselines = TrainBaselines(examples=example_gen.outputs["examples"], code_digest=spec.code_digest)
+    for after_check in (transform, baselines):
+        after_check.add_upstream_node(check)
+    evaluator = tfx.components.Evaluator(
+        examples=example_gen.outputs["examples"],
+        model=trainer.outputs["model"],
+        eval_config=evaluation_config(spec.majority_share),
+        example_splits=["test"],
+    )
+    judge = JudgeModel(
+        examples=example_gen.outputs["examples"],
+        model=trainer.outputs["model"],
+        baselines=baselines.outputs["reports"],
+        evaluator_blessing=evaluator.outputs["blessing"],
+        gates=spec.gates.model_dump_json(),
+        code_digest=spec.code_digest,
+    )
+    register = RegisterModel(
+        model=trainer.outputs["model"],
+        report=judge.outputs["report"],
+        experiment=spec.experiment,
+        tags=json.dumps(spec.registration_tags, sort_keys=True),
+    )
+    materialize = MaterializeFeatures(examples=example_gen.outputs["examples"], state_dir=spec.state_dir)
+    materialize.add_upstream_node(check)
+    roll_out = RollOut(
+        model=trainer.outputs["model"],
+        version=register.outputs["version"],
+        features=materialize.outputs["materialized"],
+        state_dir=spec.state_dir,
+        keep_versions=spec.keep_versions,
+    )
+    return tfx.dsl.Pipeline(
+        pipeline_name=spec.name,
+        pipeline_root=spec.root,
+        components=[
+            example_gen, statistics, schema, validator, check, transform, baselines,
+            trainer, evaluator, judge, register, materialize, roll_out,
+        ],  # fmt: skip
+        enable_cache=True,
+        metadata_connection_config=metadata_config,
+        beam_pipeline_args=beam_args,
+    )
+
+
+def _example_gen(data_dir: str) -> Any:
+    """Reads the prepared Parquet; the splits were decided with the data and are only honoured here."""
+    splits = [tfx.proto.Input.Split(name=name, pattern=f"{name}/*.parquet") for name in SPLITS]
+    return FileBasedExampleGen(
+        input_base=data_dir,
+        input_config=tfx.proto.Input(splits=splits),
+        custom_executor_spec=executor_spec.BeamExecutorSpec(parquet_executor.Executor),
+    ).with_id("ExampleGen")
+
+
+def _transform(spec: PipelineSpec, example_gen: Any, schema: Any) -> Any:
+    return tfx.components.Transform(
+        examples=example_gen.outputs["examples"],
+        schema=schema.outputs["schema"],
+        preprocessing_fn="models.preprocessing.preprocessing_fn",
+        splits_config=tfx.proto.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
+        custom_config={
+            features.CONFIG_VOCABULARY: spec.vocabulary_file,
+            features.CONFIG_MAX_TOKENS: spec.encoder.max_tokens,
+            "code_digest": spec.code_digest,
+        },
+    )
+
+
+def _trainer(spec: PipelineSpec, transform: Any) -> Any:
+    return tfx.components.Trainer(
+        run_fn="models.training.run_fn",
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        train_args=tfx.proto.TrainArgs(splits=["train"]),
+        eval_args=tfx.proto.EvalArgs(splits=["eval"]),
+        custom_config={
+            features.CONFIG_VOCABULARY: spec.vocabulary_file,
+            training.CONFIG_ENCODER: spec.encoder.model_dump(),
+            training.CONFIG_TRAIN: spec.train.model_dump(),
+            training.CONFIG_EXPERIMENT: spec.experiment,
+            training.CONFIG_TAGS: spec.training_tags,
+            "code_digest": spec.code_digest,
+        },
+    )

@@ -1,0 +1,115 @@
+"""Where Sazón keeps its state: every path under `$SAZON_HOME`, named once.
+
+Making a `Home` makes no directory; whoever writes makes the directory first.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Home:
+    """The state directory. Deleting it resets everything."""
+
+    root: Path
+
+    @property
+    def datasets(self) -> Path:
+        """Validated, split Parquet, one folder per data digest."""
+        return self.root / "datasets"
+
+    @property
+    def tfx(self) -> Path:
+        """Artifacts of the pipeline's components."""
+        return self.root / "tfx"
+
+    @property
+    def metadata_db(self) -> Path:
+        """ML Metadata (SQLite): lineage and the cache of pipeline steps."""
+        return self.root / "tfx" / "metadata.sqlite"
+
+    @property
+    def mlflow_db(self) -> Path:
+        """MLflow's tracking and registry store (SQLite)."""
+        return self.root / "mlflow" / "mlflow.sqlite"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        """Artifacts of MLflow runs and models."""
+        return self.root / "mlflow" / "artifacts"
+
+    @property
+    def features(self) -> Path:
+        """Feast's registry, offline Parquet and online store."""
+        return self.root / "features"
+
+    @property
+    def served(self) -> Path:
+        """`<model>/<version>/` directories that the model server watches."""
+        return self.root / "served"
+
+    @property
+    def logs(self) -> Path:
+        """One JSON-lines file per process kind."""
+        return self.root / "logs"
+
+    @property
+    def pipeline_lock(self) -> Path:
+        """Held by the one pipeline that may run on this state."""
+        return self.root / "pipeline.lock"
+
+
+@contextlib.contextmanager
+def atomic_directory(target: Path) -> Iterator[Path]:
+    """Yields an empty directory that becomes `target` when the block ends well, and vanishes when it does not.
+
+    The files are synced to disk before the rename, so `target` is either absent or whole, also after a power cut.
+
+    Raises:
+        FileExistsError: `target` exists already.
+    """
+    if target.exists():
+        raise FileExistsError(f"{target} exists already")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+    try:
+        yield staging
+        for path in staging.rglob("*"):
+            _sync(path)
+        staging.chmod(0o755)
+        staging.rename(target)
+        _sync(target.parent)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def remove_partials(folder: Path) -> None:
+    """Removes what killed processes left half-written in `folder` (call it only while holding the state's lock)."""
+    for leftover in folder.glob(".*.partial"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def write_atomically(path: Path, content: str) -> None:
+    """Replaces the file as a whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, staged = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    Path(staged).replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,43 @@
+"""Logging: JSON lines in a file for machines, short lines on stderr for people.
+
+Libraries log into the file only; the terminal shows what Sazón itself says.
+"""
+
+import logging
+import logging.handlers
+import sys
+from pathlib import Path
+
+LOGGER_NAME = "sazon"
+
+
+def get_logger(part: str) -> logging.Logger:
+    """The logger of a part of Sazón, such as `sazon.pipeline`."""
+    return logging.getLogger(f"{LOGGER_NAME}.{part}")
+
+
+def configure_logging(terminal_level: int = logging.INFO) -> None:
+    """Sets up the process' logging to the terminal. Call once, from an entry point.
+
+    Args:
+        terminal_level: least level of Sazón's own messages on stderr.
+    """
+    root = logging.getLogger()
+    root.handlers.clear()
+    root.setLevel(logging.INFO)
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setLevel(terminal_level)
+    terminal.setFormatter(logging.Formatter("%(message)s"))
+    terminal.addFilter(logging.Filter(LOGGER_NAME))
+    root.addHandler(terminal)
+    logging.captureWarnings(True)
+
+
+def log_to_file(path: Path) -> None:
+    """Adds JSON lines in a file, rotated at 10 MB, for everything that this process and its libraries log."""
+    from pythonjsonlogger.json import JsonFormatter
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=10_000_000, backupCount=3, encoding="utf-8")
+    handler.setFormatter(JsonFormatter("{asctime}{levelname}{name}{message}{process}", style="{"))
+    logging.getLogger().addHandler(handler)

@@ -1,0 +1,187 @@
+"""The one typed settings tree.
+
+A value comes from, weakest first: the defaults below, `sazon.yaml` of the working directory, environment variables
+(`SAZON_HOME`, `SAZON_TRAIN__EPOCHS`: two underscores go one level down), flags of the command line.
+Unknown keys are errors. Secrets belong in the environment only.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from sazon.errors import SettingsError
+from sazon.home import Home
+
+SETTINGS_FILE = "sazon.yaml"
+PREFIX = "SAZON_"
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EncoderSettings(_Section):
+    """Size of the BERT encoder trained from scratch."""
+
+    layers: int = Field(4, ge=1, le=48)
+    hidden: int = Field(256, ge=8, le=4096)
+    heads: int = Field(4, ge=1, le=64)
+    intermediate: int = Field(1024, ge=8)
+    vocabulary: int = Field(6000, ge=200, le=200_000)
+    max_tokens: int = Field(96, ge=8, le=512)
+
+    @model_validator(mode="after")
+    def _heads_divide_hidden(self) -> Self:
+        if self.hidden % self.heads:
+            raise ValueError(f"heads ({self.heads}) must divide hidden ({self.hidden})")
+        return self
+
+
+class TrainSettings(_Section):
+    """How the model is fitted."""
+
+    epochs: int = Field(8, ge=1, le=1000)
+    batch_size: int = Field(32, ge=1, le=4096)
+    learning_rate: float = Field(4e-4, gt=0)
+    warmup_share: Share = 0.1
+    weight_decay: float = Field(0.01, ge=0)
+    dropout: Share = 0.1
+    token_dropout: Share = Field(0.1, description="share of tokens replaced by [MASK] while training")
+    label_smoothing: Share = 0.05
+    patience: int = Field(3, ge=1, description="epochs without a better eval macro-F1 before stopping")
+    seed: int = 13
+
+
+class SplitSettings(_Section):
+    """Shares of a file that has no `split` column of its own."""
+
+    eval_share: Share = 0.1
+    test_share: Share = 0.15
+
+
+class GateSettings(_Section):
+    """What a version must show on the test split to be blessed."""
+
+    above_majority: Share = Field(0.05, description="macro-F1 of sentiment above the majority class, at least")
+    below_baseline: Share = Field(0.10, description="macro-F1 of sentiment below the better baseline, at most")
+
+
+class MlflowSettings(_Section):
+    """The registry."""
+
+    tracking_uri: str | None = Field(None, description="default: SQLite under the state directory")
+    experiment: str = "taste"
+    port: Port = 5000
+
+
+class ServingSettings(_Section):
+    """The model server."""
+
+    host: str = "127.0.0.1"
+    rest_port: Port = 8501
+    grpc_port: Port = 8500
+    poll_s: float = Field(1.0, gt=0)
+    keep_versions: int = Field(3, ge=1, description="served versions kept on disk for rollback")
+
+
+class GatewaySettings(_Section):
+    """The Flask gateway."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    threads: int = Field(8, ge=1)
+    timeout_s: float = Field(5.0, gt=0)
+
+
+class Settings(BaseSettings):
+    """All settings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", yaml_file=SETTINGS_FILE, extra="forbid", frozen=True
+    )
+
+    home: Path = Path("var")
+    preset: str = Field("small", description="named encoder: tiny, small")
+    encoder: EncoderSettings | None = Field(None, description="overrides the preset's size")
+    train: TrainSettings = TrainSettings()
+    split: SplitSettings = SplitSettings()
+    gates: GateSettings = GateSettings()
+    mlflow: MlflowSettings = MlflowSettings()
+    serving: ServingSettings = ServingSettings()
+    gateway: GatewaySettings = GatewaySettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags before environment before file."""
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+
+    @property
+    def state(self) -> Home:
+        """The paths of the state directory."""
+        return Home(self.home.expanduser().resolve())
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where MLflow's clients go: a server where one is configured, else the SQLite store itself."""
+        return self.mlflow.tracking_uri or f"sqlite:///{self.state.mlflow_db}"
+
+    @property
+    def resolved_encoder(self) -> EncoderSettings:
+        """Size of the encoder: the preset's unless overridden."""
+        if self.encoder is not None:
+            return self.encoder
+        try:
+            return PRESETS[self.preset]
+        except KeyError:
+            names = ", ".join(PRESETS)
+            raise SettingsError(f'preset "{self.preset}" is unknown (shipped: {names})') from None
+
+
+PRESETS: dict[str, EncoderSettings] = {
+    "tiny": EncoderSettings(layers=2, hidden=64, heads=2, intermediate=128, vocabulary=1500, max_tokens=64),
+    "small": EncoderSettings(),
+}
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Reads the settings once; flags that are None count as not given.
+
+    Raises:
+        SettingsError: an unknown key or a bad value, named with the place it came from.
+    """
+    _refuse_unknown_environment()
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"setting {key}: {first['msg']} (flags, {PREFIX}… or {SETTINGS_FILE})") from None
+    except ValueError as error:
+        raise SettingsError(f"{SETTINGS_FILE}: {error}") from None
+
+
+def _refuse_unknown_environment() -> None:
+    """pydantic-settings ignores unknown top-level variables; a typing mistake there must not pass in silence."""
+    for name in os.environ:
+        if name.startswith(PREFIX) and name != "SAZON_TEST_STRICT":
+            key = name.removeprefix(PREFIX).split("__")[0].lower()
+            if key not in Settings.model_fields:
+                raise SettingsError(f"environment variable {name} is not a setting of Sazón")

@@ -1,0 +1,1 @@
+"""Serving: the embedded model server, the rollout of versions, the gateway for applications."""

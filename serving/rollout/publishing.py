@@ -1,0 +1,78 @@
+"""Publishing a version directory whole or not at all, and the aliases that follow it."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from sazon.errors import ServingError
+from sazon.home import atomic_directory, remove_partials
+from sazon.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry
+from sazon.schema import MODEL_NAME
+
+CHECKSUMS = Path("assets.extra") / "checksums.sha256"
+
+
+def roll_out(saved_model: Path, version: int, served: Path, registry: Registry, keep_versions: int) -> Path:
+    """Publishes a blessed version and makes it champion; safe to repeat after a kill at any point.
+
+    Args:
+        saved_model: the exported model.
+        version: its number in the registry.
+        served: root of the served directories; `<root>/taste/<version>` is written.
+        registry: whose aliases are moved.
+        keep_versions: how many published versions stay on disk, the champion and the previous one always.
+
+    Returns:
+        The published directory.
+
+    Raises:
+        ServingError: a directory of that number is there with other content.
+    """
+    target = served / MODEL_NAME / str(version)
+    remove_partials(target.parent)
+    if not target.exists():
+        with atomic_directory(target) as staging:
+            shutil.copytree(saved_model, staging, dirs_exist_ok=True)
+            (staging / CHECKSUMS).parent.mkdir(exist_ok=True)
+            (staging / CHECKSUMS).write_text(_checksums(staging), encoding="utf-8")
+    verify(target)
+    _move_aliases(registry, version)
+    _prune(target.parent, keep_versions, registry)
+    return target
+
+
+def verify(folder: Path) -> None:
+    """Compares a published directory with its own checksums.
+
+    Raises:
+        ServingError: a file is missing, changed, or was added.
+    """
+    listed = folder / CHECKSUMS
+    if not listed.is_file() or listed.read_text(encoding="utf-8") != _checksums(folder):
+        raise ServingError(f"{folder}: content does not match its checksums; remove it and roll out again")
+
+
+def _checksums(folder: Path) -> str:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CHECKSUMS)
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}" for path in files]
+    return "\n".join(lines) + "\n"
+
+
+def _move_aliases(registry: Registry, version: int) -> None:
+    champion = registry.with_alias(CHAMPION)
+    if champion is None or champion.number != version:
+        if champion is not None:
+            registry.set_alias(PREVIOUS, champion.number)
+        registry.set_alias(CHAMPION, version)
+    challenger = registry.with_alias(CHALLENGER)
+    if challenger is not None and challenger.number == version:
+        registry.drop_alias(CHALLENGER)
+
+
+def _prune(model_dir: Path, keep_versions: int, registry: Registry) -> None:
+    numbers = sorted((int(path.name) for path in model_dir.iterdir() if path.name.isdigit()), reverse=True)
+    holders = (registry.with_alias(CHAMPION), registry.with_alias(PREVIOUS))
+    kept = set(numbers[:keep_versions]) | {holder.number for holder in holders if holder}
+    for number in numbers:
+        if number not in kept:
+            shutil.rmtree(model_dir / str(number))
