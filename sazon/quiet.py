@@ -8,6 +8,7 @@ _DEFAULTS: Final = {
     "GRPC_VERBOSITY": "ERROR",
     "MLFLOW_CONFIGURE_LOGGING": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "DO_NOT_TRACK": "true",
     "FEAST_USAGE": "False",
     "GIT_PYTHON_REFRESH": "quiet",

@@ -16,6 +16,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     YamlConfigSettingsSource,
 )
+from yaml import YAMLError
 
 from sazon.errors import SettingsError
 from sazon.home import Home
@@ -174,8 +175,9 @@ def load_settings(**flags: Any) -> Settings:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise SettingsError(f"setting {key}: {first['msg']} (flags, {PREFIX}… or {SETTINGS_FILE})") from None
-    except ValueError as error:
-        raise SettingsError(f"{SETTINGS_FILE}: {error}") from None
+    except (YAMLError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise SettingsError(f"{SETTINGS_FILE} is not a mapping in YAML: {reason}") from None
 
 
 def _refuse_unknown_environment() -> None:

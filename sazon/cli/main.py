@@ -1,0 +1,77 @@
+"""Entry of the `sazon` command: subcommands, and how errors reach a person."""
+
+import logging
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from sazon import __version__
+from sazon.cli import data, evaluate, serve, train, up, versions
+from sazon.errors import DataError, SazonError
+from sazon.logging import configure_logging
+from sazon.quiet import quiet_libraries
+
+app = typer.Typer(
+    name="sazon",
+    help="Train, register, roll out and serve models of consumer taste.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(data.app, name="data")
+app.command("up")(up.up)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("versions")(versions.versions)
+app.command("serve")(serve.serve)
+app.command("app")(serve.gateway)
+app.command("mlflow")(serve.mlflow)
+
+_SHOWN_PROBLEMS = 20
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sazon {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors on stderr.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    configure_logging(logging.ERROR if quiet else logging.INFO)
+
+
+def main() -> None:
+    """Runs the command line. Exit codes: 0 done, 1 failed, 2 wrong input or use, 130 interrupted."""
+    quiet_libraries()
+    try:
+        code = app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except SazonError as error:
+        _show(error)
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        typer.echo("interrupted", err=True)
+        code = 130
+    sys.exit(code or 0)
+
+
+def _show(error: SazonError) -> None:
+    """One line for a person; for data also the other bad cells, up to a limit."""
+    typer.echo(f"error: {error}", err=True)
+    if isinstance(error, DataError):
+        for line in error.problems[1:_SHOWN_PROBLEMS]:
+            typer.echo(f"       {line}", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Routes for programs: predict, health, metrics."""
+
+import time
+from typing import Any
+
+from flask import Blueprint, Response, current_app, g, jsonify, request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from werkzeug.exceptions import BadRequest
+
+from sazon.logging import get_logger
+from serving.gateway.config import FeatureReader, Features
+from serving.gateway.errors import ApiError
+from serving.gateway.model_client import ModelClient
+from serving.gateway.questions import Question, parse_question
+from serving.monitoring.metrics import GatewayMetrics
+
+_log = get_logger("gateway")
+
+
+def make_api(client: ModelClient, metrics: GatewayMetrics, reader: FeatureReader | None) -> Blueprint:
+    """The routes over one model client."""
+    api = Blueprint("api", __name__)
+
+    @api.post("/api/v1/predict")
+    def predict() -> Response:
+        question = parse_question(_read_json())
+        started = time.perf_counter()
+        version, predictions = client.predict(question.texts)
+        metrics.inference_duration.labels(version).observe(time.perf_counter() - started)
+        g.model_version = version
+        return jsonify(
+            model_version=version,
+            predictions=[prediction.as_json() for prediction in predictions],
+            context=_context(question, reader),
+        )
+
+    @api.get("/healthz")
+    def healthz() -> Response:
+        return jsonify(status="ok")
+
+    @api.get("/readyz")
+    def readyz() -> Response:
+        return jsonify(status="ready", model_version=client.available_version())
+
+    @api.get("/metrics")
+    def show_metrics() -> Response:
+        return Response(generate_latest(metrics.registry), content_type=CONTENT_TYPE_LATEST)
+
+    return api
+
+
+def _read_json() -> Any:
+    if not request.is_json:
+        raise ApiError(415, "unsupported_media_type", "send JSON with the header Content-Type: application/json")
+    try:
+        # Read first: a body over the limit is 413, and must not look like bad JSON.
+        request.get_data()
+        return current_app.json.loads(request.get_data())
+    except (ValueError, RecursionError):
+        raise BadRequest("the body is not JSON") from None
+
+
+def _context(question: Question, reader: FeatureReader | None) -> Features:
+    if reader is None or question.product is None or question.region is None:
+        return {}
+    try:
+        return reader.read(question.product, question.region)
+    except Exception:
+        _log.exception("online features cannot be read; the answer goes out without them")
+        return {}

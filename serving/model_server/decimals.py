@@ -1,0 +1,41 @@
+"""Floating-point numbers as the protocol writes them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def format_decimals(values: NDArray[np.floating]) -> list[str]:
+    """Shortest of two spellings that reads back as the same number of the same width.
+
+    Six significant digits where they suffice, else nine (float32 and narrower) or seventeen (float64).
+    Whole numbers end in `.0`; NaN, Infinity and -Infinity stand bare.
+
+    >>> format_decimals(np.array([0.5, 2.0, 1 / 3, 1e7], np.float32))
+    ['0.5', '2.0', '0.333333343', '1e+07']
+
+    Args:
+        values: any shape, floating.
+
+    Returns:
+        One text per value, flattened in C order.
+    """
+    wide = np.float64 if values.dtype == np.float64 else np.float32
+    flat = values.astype(wide, copy=False).ravel()
+    numbers = flat.tolist()
+    short = [f"{number:.6g}" for number in numbers]
+    with np.errstate(over="ignore"):
+        exact = np.array(list(map(float, short)), np.float64).astype(wide) == flat
+    digits = 17 if wide is np.float64 else 9
+    return [
+        _finish(text if same else f"{number:.{digits}g}")
+        for text, same, number in zip(short, exact.tolist(), numbers, strict=True)
+    ]
+
+
+def _finish(text: str) -> str:
+    if "." in text or "e" in text:
+        return text
+    return _NOT_FINITE.get(text) or f"{text}.0"
+
+
+_NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}

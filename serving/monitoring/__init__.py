@@ -1,0 +1,1 @@
+"""What Sazón's serving side measures."""
