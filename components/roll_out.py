@@ -7,7 +7,7 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Model
 
-from components.artifacts import RegisteredVersion, Report, write_report
+from components.artifacts import RegisteredVersion, Report, read_report, write_report
 from components.judge_model import SAVED_MODEL
 from sazon.home import Home
 from sazon.registry import BLESSED, REJECTED, Registry
@@ -18,12 +18,13 @@ from serving.rollout.publishing import roll_out
 def RollOut(  # noqa: N802
     model: InputArtifact[Model],
     version: InputArtifact[RegisteredVersion],
+    report: InputArtifact[Report],
     features: InputArtifact[Report],
     rollout: OutputArtifact[Report],
     state_dir: Parameter[str],
     keep_versions: Parameter[int],
 ) -> None:
-    """Does nothing for a rejected version; `features` only orders this step after materialisation."""
+    """Serves nothing of a rejected version. `features` only orders this step after materialisation."""
     number, blessed = (version.get_int_custom_property(name) for name in ("version", "blessed"))
     outcome = {
         "version": number,
@@ -31,6 +32,7 @@ def RollOut(  # noqa: N802
         "reason": version.get_string_custom_property("reason"),
         "run_id": version.get_string_custom_property("run_id"),
         "rolled_out": bool(blessed),
+        "figures": read_report(report),
     }
     if blessed:
         served, registry = Home(Path(state_dir)).served, Registry(mlflow.get_tracking_uri())

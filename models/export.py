@@ -1,10 +1,11 @@
 """The SavedModel that is evaluated, registered and served: text in, labels out, everything in the graph."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tensorflow as tf
 import tensorflow_transform as tft
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from models import features
 from models.taste_model import TasteModel
@@ -33,7 +34,11 @@ _LABELS = (
 
 
 class TasteExport(tf.Module):
-    """Holds the Keras 3 model and Transform's Keras 2 layer side by side, which neither framework would."""
+    """The frozen classifier, and Transform's graph for the Evaluator.
+
+    The weights are constants of the graph. Keras 3 wraps its variables so that `tf.saved_model.save` writes each of
+    them twice and restores one copy: TensorFlow's own loader copes, TensorFlow Serving's finds them uninitialised.
+    """
 
     def __init__(
         self,
@@ -44,11 +49,10 @@ class TasteExport(tf.Module):
         thresholds: Sequence[float],
     ) -> None:
         super().__init__()
-        self.model = model
         self.transform_layer = transform.transform_features_layer()
         self._raw_spec = transform.raw_feature_spec()
-        self._vocabulary, self._max_tokens = tuple(vocabulary), max_tokens
         self._thresholds = tf.constant(thresholds, tf.float32)
+        self._probabilities = freeze(model, vocabulary, max_tokens)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=INPUT_TEXT)])
     def serve(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -76,14 +80,32 @@ class TasteExport(tf.Module):
         transformed = self.transform_layer(tf.io.parse_example(examples, self._raw_spec))
         return {name: transformed[name] for name in _LABELS}
 
-    def _probabilities(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        tokens = tokenise(text, self._vocabulary, self._max_tokens).to_tensor(PAD_ID)
-        logits = self.model(tokens, training=False)
-        return tf.nn.softmax(logits["sentiment"]), tf.sigmoid(logits["tastes"])
-
     @staticmethod
     def _names(like: tf.Tensor) -> tf.Tensor:
         return tf.broadcast_to(tf.constant(TASTES), tf.shape(like))
+
+
+def freeze(
+    model: TasteModel, vocabulary: Sequence[str], max_tokens: int
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """Tokeniser, encoder and heads as one function without variables.
+
+    Returns:
+        (batch,) string to sentiment (batch, 3) and tastes (batch, 10) probabilities, float32.
+    """
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def probabilities(text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        logits = model(tokenise(text, vocabulary, max_tokens).to_tensor(PAD_ID), training=False)
+        return tf.nn.softmax(logits["sentiment"]), tf.sigmoid(logits["tastes"])
+
+    frozen = convert_variables_to_constants_v2(probabilities.get_concrete_function())
+
+    def call(text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        sentiment, tastes = frozen(text)
+        return tf.ensure_shape(sentiment, [None, len(SENTIMENTS)]), tf.ensure_shape(tastes, [None, len(TASTES)])
+
+    return call
 
 
 def save(module: TasteExport, folder: Path) -> None:

@@ -16,7 +16,7 @@ from components import tfdv_compat
 from data.preparation import Dataset, prepare_dataset
 from sazon.errors import PipelineError, SazonError, UserError
 from sazon.home import remove_partials, write_atomically
-from sazon.logging import get_logger, log_to_file
+from sazon.logging import get_logger, library_prints_to, log_to_file
 from sazon.registry import TAG_DIGEST, Registry
 from sazon.settings import Settings
 
@@ -74,7 +74,7 @@ def run_local(source: Path, settings: Settings, *, use_cache: bool = True) -> Ru
     _LOG.info("data %s from %s: %s", dataset.digest, source.name, rows)
     steps = [_report(Step("Validate", time.monotonic() - started_s, cached=False))]
     try:
-        with FileLock(home.pipeline_lock, timeout=0):
+        with FileLock(home.pipeline_lock, timeout=0), library_prints_to(home.logs / "pipeline.prints.log"):
             remove_partials(home.datasets)
             return _run_pipeline(dataset, settings, use_cache, steps)
     except Timeout:
@@ -100,14 +100,16 @@ def _run_pipeline(dataset: Dataset, settings: Settings, use_cache: bool, steps: 
     graph = _compile(create_pipeline(spec, connection, _BEAM_ARGS))
     runtime_parameter_utils.substitute_runtime_parameter(graph, {"pipeline-run-id": datetime.now(UTC).isoformat()})
     steps.append(_report(Step("Prepare", time.monotonic() - started_s, cached=False)))
-    outputs: dict[str, Any] = {}
     for node in graph.nodes:
         name = node.pipeline_node.node_info.id
         if not use_cache or name in NEVER_CACHED:
             node.pipeline_node.execution_options.caching_options.enable_cache = False
-        step, outputs[name] = _launch(graph, node.pipeline_node, metadata.Metadata(connection))
+        step, outputs = _launch(graph, node.pipeline_node, metadata.Metadata(connection))
         steps.append(_report(step))
-    return _result(dataset, steps, outputs)
+    from components.artifacts import read_report
+
+    (rollout,) = outputs["rollout"]  # the last step, never from the cache, holds the outcome of the whole run
+    return RunResult(**read_report(rollout), dataset=dataset, steps=steps)
 
 
 def _compile(pipeline: Any) -> Any:
@@ -225,10 +227,3 @@ def _report(step: Step) -> Step:
     _LOG.info("  %-20s %s", step.name, shown)
     return step
 
-
-def _result(dataset: Dataset, steps: list[Step], outputs: dict[str, Any]) -> RunResult:
-    from components.artifacts import read_report
-
-    (report,) = outputs["JudgeModel"]["report"]
-    (rollout,) = outputs["RollOut"]["rollout"]
-    return RunResult(**read_report(rollout), dataset=dataset, steps=steps, figures=read_report(report))

@@ -91,6 +91,7 @@ def create_pipeline(spec: PipelineSpec, metadata_config: Any, beam_args: list[st
     roll_out = RollOut(
         model=trainer.outputs["model"],
         version=register.outputs["version"],
+        report=judge.outputs["report"],
         features=materialize.outputs["materialized"],
         state_dir=spec.state_dir,
         keep_versions=spec.keep_versions,

@@ -3,9 +3,12 @@
 Libraries log into the file only; the terminal shows what Sazón itself says.
 """
 
+import contextlib
 import logging
 import logging.handlers
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 LOGGER_NAME = "sazon"
@@ -41,3 +44,18 @@ def log_to_file(path: Path) -> None:
     handler = logging.handlers.RotatingFileHandler(path, maxBytes=10_000_000, backupCount=3, encoding="utf-8")
     handler.setFormatter(JsonFormatter("{asctime}{levelname}{name}{message}{process}", style="{"))
     logging.getLogger().addHandler(handler)
+
+
+@contextlib.contextmanager
+def library_prints_to(path: Path) -> Iterator[None]:
+    """Sends what libraries print to a file while the block runs, so that stdout holds the command's own result alone."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with path.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

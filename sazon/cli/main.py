@@ -4,7 +4,6 @@ import logging
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from sazon import __version__
@@ -41,6 +40,7 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors on stderr.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
@@ -52,17 +52,15 @@ def main() -> None:
     """Runs the command line. Exit codes: 0 done, 1 failed, 2 wrong input or use, 130 interrupted."""
     quiet_libraries()
     try:
-        code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
+        app()
     except SazonError as error:
         _show(error)
-        code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        typer.echo("interrupted", err=True)
-        code = 130
-    sys.exit(code or 0)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        typer.echo(f"error: {type(error).__name__}: {error} (sazon --debug … shows where)", err=True)
+        sys.exit(1)
 
 
 def _show(error: SazonError) -> None:

@@ -75,7 +75,7 @@ def up(
         with _timed(seconds, "pipeline"):
             trained = _train(settings, addresses, source, preset, epochs)
         with _timed(seconds, "serve"):
-            _start_serving(processes, settings, addresses)
+            _start_serving(processes, settings, addresses, trained["reason"])
         with _timed(seconds, "check"):
             summary = {**_check(addresses), "training": trained}
         seconds["total"] = time.monotonic() - started_s
@@ -176,12 +176,12 @@ def _train(
     return result
 
 
-def _start_serving(processes: "Processes", settings: "Settings", addresses: Addresses) -> None:
+def _start_serving(processes: "Processes", settings: "Settings", addresses: Addresses, reason: str) -> None:
     from sazon.processes import answers
 
     folder = settings.state.served / MODEL_NAME
     if not any(path.name.isdigit() for path in (folder.iterdir() if folder.exists() else ())):
-        raise ServingError("the model was rejected (reason above) and no earlier version is there to serve")
+        raise ServingError(f"the model was rejected and no earlier version is there to serve; {reason}")
     home = {"SAZON_HOME": str(settings.state.root)}
     ports = ("--rest_api_port", _port(addresses.rest), "--port", _port(addresses.grpc))
     processes.start("model-server", _command("serve", *ports), home)

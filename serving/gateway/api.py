@@ -5,7 +5,6 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, g, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from werkzeug.exceptions import BadRequest
 
 from sazon.logging import get_logger
 from serving.gateway.config import FeatureReader, Features
@@ -57,7 +56,7 @@ def _read_json() -> Any:
         request.get_data()
         return current_app.json.loads(request.get_data())
     except (ValueError, RecursionError):
-        raise BadRequest("the body is not JSON") from None
+        raise ApiError(400, "invalid_json", "the body is not JSON") from None
 
 
 def _context(question: Question, reader: FeatureReader | None) -> Features:

@@ -6,11 +6,10 @@ from typing import Final
 from flask import Flask, Response, g, render_template, request
 from prometheus_client import CollectorRegistry
 
+from data.catalogue import PRODUCTS
 from sazon.schema import MAX_TEXT_CHARS, REGIONS
-from serving.gateway.api import make_api
 from serving.gateway.config import FeatureReader, GatewayConfig
 from serving.gateway.errors import register_error_handlers
-from serving.gateway.model_client import ModelClient
 from serving.monitoring.metrics import NO_VERSION, GatewayMetrics
 
 __all__ = ["FeatureReader", "GatewayConfig", "create_app"]
@@ -26,6 +25,10 @@ _HEADERS: Final = {
 
 def create_app(config: GatewayConfig) -> Flask:
     """Builds the application; connects to the model server on the first request."""
+    # The protocol's messages bring TensorFlow along; whoever only wants the configuration need not wait for it.
+    from serving.gateway.api import make_api
+    from serving.gateway.model_client import ModelClient
+
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
@@ -40,7 +43,7 @@ def create_app(config: GatewayConfig) -> Flask:
 
 
 def _page() -> str:
-    return render_template("index.html", regions=REGIONS, max_chars=MAX_TEXT_CHARS)
+    return render_template("index.html", regions=REGIONS, products=sorted(PRODUCTS), max_chars=MAX_TEXT_CHARS)
 
 
 def _measure_requests(app: Flask, metrics: GatewayMetrics) -> None:

@@ -3,9 +3,11 @@
 import math
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from serving.gateway.config import Features
+
+STATS_VIEW: Final = "product_region_stats"
 
 
 class FeastFeatureReader:
@@ -22,15 +24,13 @@ class FeastFeatureReader:
         """
         from feast import FeatureStore
 
-        from feature_repo.definitions import RATING_MEAN, STATS_VIEW, VOLUME
-
         self._store = FeatureStore(repo_path=str(repo_path))
-        self._names = (RATING_MEAN, VOLUME)
+        self._names = [field.name for field in self._store.get_feature_view(STATS_VIEW).features]
         self._references = [f"{STATS_VIEW}:{name}" for name in self._names]
         self._lock = threading.Lock()
 
     def read(self, product: str, region: str) -> Features:
-        """Mean rating (1–5) and number of feedback rows of the last 30 days; None where nothing is known."""
+        """All features of the view, such as `rating_mean_30d` and `volume_30d`; None where nothing is known."""
         rows = [{"product": product, "region": region}]
         # Feast's SQLite store shares one connection.
         with self._lock:

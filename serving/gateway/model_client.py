@@ -34,6 +34,8 @@ _UNAVAILABLE: Final = (
     grpc.StatusCode.NOT_FOUND,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.CANCELLED,
+    # Something else listens at that address.
+    grpc.StatusCode.UNIMPLEMENTED,
 )
 _DECIMALS: Final = 6
 

@@ -34,13 +34,11 @@ def parse_question(document: Any) -> Question:
         raise _invalid('the body must be a JSON object such as {"text": "…"}')
     for name in document:
         if name not in _FIELDS:
-            raise _invalid(f'unknown field "{name}" (known: {", ".join(_FIELDS)})')
+            shown = name[:50].encode("utf-8", "replace").decode()
+            raise _invalid(f'unknown field "{shown}" (known: {", ".join(_FIELDS)})')
     if ("text" in document) == ("texts" in document):
         raise _invalid('give either "text" or "texts"')
-    if "text" in document:
-        texts = (_text(document["text"], "text"),)
-    else:
-        texts = _texts(document["texts"])
+    texts = (_text(document["text"], "text"),) if "text" in document else _texts(document["texts"])
     return Question(texts, _product(document.get("product")), _region(document.get("region")))
 
 

@@ -1,21 +1,30 @@
 """Runs the gateway under waitress."""
 
-import os
 import signal
+import socket
+import time
 from types import FrameType
+from typing import Any, Final
 
+from waitress import wasyncore
 from waitress.server import create_server
 
 from sazon.errors import ServingError
 from sazon.logging import get_logger
-from serving.gateway.app import create_app
+from sazon.quiet import quiet_libraries
+from serving.gateway.app import MAX_BODY_BYTES, create_app
 from serving.gateway.config import GatewayConfig
+
+GRACE_S: Final = 10.0
+
+# Above the application's own limit, whose error is JSON; waitress' is not.
+_BUFFERED_BYTES: Final = 16 * MAX_BODY_BYTES
 
 _log = get_logger("gateway")
 
 
 def run(config: GatewayConfig, host: str, port: int, threads: int = 8) -> None:
-    """Serves until SIGTERM or SIGINT; requests in flight finish.
+    """Serves until SIGTERM or SIGINT; requests in flight get ten seconds to finish.
 
     Args:
         config: what to serve.
@@ -26,19 +35,50 @@ def run(config: GatewayConfig, host: str, port: int, threads: int = 8) -> None:
     Raises:
         ServingError: the port is taken.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    app = create_app(config)
-    try:
-        server = create_server(app, host=host, port=port, threads=threads, ident=None)
-    except OSError as error:
-        raise ServingError(f"the gateway cannot listen on {host}:{port}: {error.strerror}; choose another") from None
+    quiet_libraries()
+    stop = _StopFlag()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
-    _log.info("gateway ready: http://%s:%s, model at %s", host, server.effective_port, config.model_grpc)
-    # Ends on SystemExit, after the worker threads have finished.
-    server.run()
+        signal.signal(number, stop.set)
+    bound = _bind(host, port)
+    server: Any = create_server(
+        create_app(config), sockets=[bound], threads=threads, ident=None, max_request_body_size=_BUFFERED_BYTES
+    )
+    _log.info("gateway ready: http://%s:%s, model at %s", host, bound.getsockname()[1], config.model_grpc)
+    while not stop.is_set:
+        wasyncore.loop(timeout=0.5, map=server._map, count=1)
+    _drain(server)
     _log.info("gateway stopped")
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(0)
+class _StopFlag:
+    def __init__(self) -> None:
+        self.is_set = False
+
+    def set(self, _number: int, _frame: FrameType | None) -> None:
+        self.is_set = True
+
+
+def _drain(server: Any) -> None:
+    """Waitress on its own drops the answers of requests that are in flight when it is told to stop."""
+    server.accepting = False
+    server.del_channel()
+    server.socket.close()
+    give_up_at = time.monotonic() + GRACE_S
+    while _is_busy(server) and time.monotonic() < give_up_at:
+        wasyncore.loop(timeout=0.05, map=server._map, count=1)
+    server.task_dispatcher.shutdown(timeout=1)
+
+
+def _is_busy(server: Any) -> bool:
+    return any(channel.requests or channel.total_outbufs_len for channel in server.active_channels.values())
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise ServingError(f"the gateway cannot listen on {host}:{port}: {error.strerror}; choose another") from None
+    return bound

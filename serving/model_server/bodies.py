@@ -9,7 +9,7 @@ MAX_BODY_BYTES: Final = 100 * 1024 * 1024
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
-class BodyTooLarge(ValueError):
+class BodyTooLargeError(ValueError):
     """The body is over the limit."""
 
 
@@ -17,7 +17,7 @@ async def read_body(receive: Callable[[], Awaitable[MutableMapping[str, Any]]], 
     """Collects the body of an ASGI request.
 
     Raises:
-        BodyTooLarge: over `limit` bytes; the rest is read and thrown away first, since a client that is still
+        BodyTooLargeError: over `limit` bytes; the rest is read and thrown away first, since a client that is still
             sending would not see the answer.
     """
     chunks: list[bytes] = []
@@ -33,7 +33,7 @@ async def read_body(receive: Callable[[], Awaitable[MutableMapping[str, Any]]], 
         else:
             chunks.clear()
     if size > limit:
-        raise BodyTooLarge(f"Request body of {size} bytes is over the limit of {limit} bytes")
+        raise BodyTooLargeError(f"Request body of {size} bytes is over the limit of {limit} bytes")
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 

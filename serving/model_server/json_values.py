@@ -147,14 +147,11 @@ def _decimal(value: Any, dtype: str) -> float:
 
 
 def _type_error(value: Any, dtype: str) -> StatusError:
-    return invalid_argument(
-        f"JSON Value: {quote(value)} Type: {_json_type(value)} is not of expected type: {dtype}"
-    )
+    return invalid_argument(f"JSON Value: {quote(value)} Type: {_json_type(value)} is not of expected type: {dtype}")
 
 
 def _json_type(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "Null", False: "False", True: "True"}[value]
-    if isinstance(value, str):
-        return "String"
-    return {dict: "Object", list: "Array"}.get(type(value), "Number")
+    names: dict[type, str] = {str: "String", dict: "Object", list: "Array"}
+    return names.get(type(value), "Number")

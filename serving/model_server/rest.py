@@ -7,11 +7,11 @@ from concurrent.futures import Executor
 from typing import Any, Final
 
 from sazon.logging import get_logger
-from serving.model_server.bodies import BodyTooLarge, read_body, unpack
+from serving.model_server.bodies import BodyTooLargeError, read_body, unpack
 from serving.model_server.descriptions import model_json, statuses_json
 from serving.model_server.json_answers import encode_error
 from serving.model_server.predictor import Predictor
-from serving.model_server.routes import Route, VersionTooLarge, is_api_path, parse_route
+from serving.model_server.routes import Route, VersionTooLargeError, is_api_path, parse_route
 from serving.model_server.statuses import Code, StatusError
 from serving.model_server.telemetry import Telemetry
 from serving.model_server.versions import Versions
@@ -42,7 +42,7 @@ class RestApp:
         try:
             body = await read_body(receive)
             status, kind, content = await self._answer(scope, body)
-        except BodyTooLarge as error:
+        except BodyTooLargeError as error:
             status, kind, content = 413, _JSON, encode_error(str(error))
         except StatusError as error:
             status, kind, content = error.code.http_status, _JSON, encode_error(error.message)
@@ -66,7 +66,7 @@ class RestApp:
             return (200 if b"http://" in origin or b"https://" in origin else 400), _JSON, b""
         try:
             route = parse_route(method, path)
-        except VersionTooLarge:
+        except VersionTooLargeError:
             return 400, _JSON, b""
         return 200, _JSON, await self._serve(route, body, headers.get(b"content-encoding", b"").lower())
 

@@ -16,7 +16,7 @@ _POST = re.compile(rf"/v1/models/(?P<name>[^/:]+){_CHOICE}:(?P<action>classify|r
 _GET = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_CHOICE}(?P<metadata>/metadata)?", re.IGNORECASE)
 
 
-class VersionTooLarge(ValueError):
+class VersionTooLargeError(ValueError):
     """The version does not fit int64; the protocol answers 400 with an empty body."""
 
 
@@ -54,7 +54,7 @@ def parse_route(method: str, path: str) -> Route:
 
     Raises:
         StatusError: no request of the API looks like this.
-        VersionTooLarge: the version does not fit int64.
+        VersionTooLargeError: the version does not fit int64.
     """
     if method == "POST" and (match := _POST.fullmatch(path)):
         for action in ("predict", "classify", "regress"):
@@ -70,7 +70,7 @@ def parse_route(method: str, path: str) -> Route:
 def _target(match: re.Match[str]) -> ModelTarget:
     version = int(match["version"]) if match["version"] and len(match["version"]) < 40 else None
     if match["version"] and (version is None or version > MAX_VERSION):
-        raise VersionTooLarge(match["version"][:40])
+        raise VersionTooLargeError(match["version"][:40])
     label = unquote(match["label"]) if match["label"] else None
     return ModelTarget(unquote(match["name"]), version, label)
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import grpc
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest, GetModelMetadataResponse
@@ -24,7 +24,7 @@ SERVER_OPTIONS: Final = (
     ("grpc.so_reuseport", 0),
 )
 
-Context = grpc.aio.ServicerContext
+Context: TypeAlias = grpc.aio.ServicerContext
 
 _METADATA_FIELD: Final = "signature_def"
 _log = get_logger("model_server")
@@ -54,7 +54,7 @@ class RpcServices:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._workers, self._predictor.predict_proto, request, deadline_at)
 
-    async def _metadata(self, request: GetModelMetadataRequest, context: Context) -> GetModelMetadataResponse:
+    async def _metadata(self, request: GetModelMetadataRequest, _: Context) -> GetModelMetadataResponse:
         target = read_target(request)
         if not request.metadata_field:
             raise invalid_argument("GetModelMetadataRequest must specify at least one metadata_field")
@@ -63,7 +63,7 @@ class RpcServices:
                 raise invalid_argument(f"Metadata field {field} is not supported")
         return describe_model(self._versions, target)
 
-    async def _status(self, request: GetModelStatusRequest, context: Context) -> GetModelStatusResponse:
+    async def _status(self, request: GetModelStatusRequest, _: Context) -> GetModelStatusResponse:
         return describe_statuses(self._versions, read_target(request))
 
 

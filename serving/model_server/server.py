@@ -7,12 +7,13 @@ import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from sazon.logging import get_logger
+from sazon.quiet import quiet_libraries
 from serving.model_server.telemetry import Telemetry
 from serving.model_server.versions import Versions
 from serving.model_server.watcher import RetryPolicy, VersionWatcher
@@ -34,12 +35,10 @@ class ServerOptions:
     poll_s: float = 1.0
     intra_op_threads: int = 1
     workers: int | None = None
-    retries: RetryPolicy = RetryPolicy()
+    retries: RetryPolicy = field(default_factory=RetryPolicy)
 
 
-def run(
-    model_name: str, model_base_path: Path, host: str, rest_port: int, grpc_port: int, poll_s: float = 1.0
-) -> None:
+def run(model_name: str, model_base_path: Path, host: str, rest_port: int, grpc_port: int, poll_s: float = 1.0) -> None:
     """Serves a model until SIGTERM or SIGINT; logs one line once it answers.
 
     Args:
@@ -66,8 +65,13 @@ def serve(options: ServerOptions) -> None:
 async def _serve(options: ServerOptions) -> None:
     stop, stopping = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
+
+    def request_stop() -> None:
+        stop.set()
+        stopping.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: (stop.set(), stopping.set()))
+        loop.add_signal_handler(number, request_stop)
     versions = Versions(options.model_name)
     watcher = await asyncio.to_thread(_make_watcher, options, versions)
     await asyncio.to_thread(watcher.load_first, stopping)
@@ -110,7 +114,7 @@ async def _answer(options: ServerOptions, versions: Versions, stop: asyncio.Even
 
 
 def _make_watcher(options: ServerOptions, versions: Versions) -> VersionWatcher:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    quiet_libraries()
     import tensorflow as tf
 
     from serving.model_server.servable import Servable

@@ -1,5 +1,6 @@
 """TensorProto to arrays and back, with typed fields as TensorFlow Serving answers."""
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -9,6 +10,9 @@ from tensorflow.python.framework import tensor_util
 
 from serving.model_server.signature import NUMPY_TYPES, Array
 from serving.model_server.statuses import invalid_argument
+
+MAX_ELEMENTS: Final = 2**26
+"""One value may stand for a whole tensor, so that a tiny message could ask for all memory there is."""
 
 _FIELDS: Final[Mapping[str, str]] = {
     "float": "float_val",
@@ -41,9 +45,12 @@ def read_tensor(name: str, proto: tensor_pb2.TensorProto, dtype: str) -> Array:
     got = types_pb2.DataType.Name(proto.dtype).removeprefix("DT_").lower()
     if got != dtype:
         raise invalid_argument(f"Expects arg[{name}] to be {dtype} but {got} is provided")
+    shape = [dim.size for dim in proto.tensor_shape.dim]
+    count = math.prod(shape)
+    if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0 or count > MAX_ELEMENTS:
+        raise invalid_argument(f"tensor parsing error: {name}")
     try:
-        shape = [dim.size for dim in proto.tensor_shape.dim]
-        if dtype == "string" and len(proto.string_val) == np.prod(shape, dtype=np.int64):
+        if dtype == "string" and len(proto.string_val) == count:
             array = np.empty(len(proto.string_val), np.object_)
             array[:] = proto.string_val
             return array.reshape(shape)
@@ -59,7 +66,7 @@ def write_tensor(array: Array) -> tensor_pb2.TensorProto:
     [0.5, 2.0]
     """
     name = _NAMES.get(array.dtype)
-    if name not in _FIELDS:
+    if name is None or name not in _FIELDS:
         return tensor_util.make_tensor_proto(array)
     proto = tensor_pb2.TensorProto(dtype=types_pb2.DataType.Value(f"DT_{name.upper()}"))
     for size in array.shape:

@@ -112,6 +112,8 @@ class Versions:
         servables = self._servables if target.name == self.model_name else {}
         version = max(servables, default=None) if target.version is None else target.version
         if version is None or version not in servables:
-            wanted = f"Latest({target.name})" if target.version is None else f"Specific({target.name}, {target.version})"
+            wanted = (
+                f"Latest({target.name})" if target.version is None else f"Specific({target.name}, {target.version})"
+            )
             raise StatusError(Code.NOT_FOUND, f"Servable not found for request: {wanted}")
         return servables[version]
