@@ -33,12 +33,37 @@ _LABELS = (
 )
 
 
-class TasteExport(tf.Module):
-    """The frozen classifier, and Transform's graph for the Evaluator.
+class TasteServing(tf.Module):
+    """The frozen classifier: text in, labels out.
 
     The weights are constants of the graph. Keras 3 wraps its variables so that `tf.saved_model.save` writes each of
     them twice and restores one copy: TensorFlow's own loader copes, TensorFlow Serving's finds them uninitialised.
     """
+
+    def __init__(
+        self, model: TasteModel, vocabulary: Sequence[str], max_tokens: int, thresholds: Sequence[float]
+    ) -> None:
+        super().__init__()
+        self._thresholds = tf.constant(thresholds, tf.float32)
+        self._probabilities = freeze(model, vocabulary, max_tokens)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=INPUT_TEXT)])
+    def serve(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        """(batch,) string to labels and probabilities, as named in `sazon.schema`."""
+        sentiment, tastes = self._probabilities(text)
+        over = tastes >= self._thresholds
+        names = tf.broadcast_to(tf.constant(TASTES), tf.shape(over))
+        joined = tf.strings.reduce_join(tf.ragged.boolean_mask(names, over), axis=1, separator=TASTE_SEPARATOR)
+        return {
+            OUTPUT_SENTIMENT: tf.gather(tf.constant(SENTIMENTS), tf.argmax(sentiment, axis=1)),
+            OUTPUT_SENTIMENT_PROBS: sentiment,
+            OUTPUT_TASTES: joined,
+            OUTPUT_TASTE_PROBS: tastes,
+        }
+
+
+class TasteExport(TasteServing):
+    """The frozen classifier with what the Evaluator needs beside it."""
 
     def __init__(
         self,
@@ -48,24 +73,9 @@ class TasteExport(tf.Module):
         max_tokens: int,
         thresholds: Sequence[float],
     ) -> None:
-        super().__init__()
+        super().__init__(model, vocabulary, max_tokens, thresholds)
         self.transform_layer = transform.transform_features_layer()
         self._raw_spec = transform.raw_feature_spec()
-        self._thresholds = tf.constant(thresholds, tf.float32)
-        self._probabilities = freeze(model, vocabulary, max_tokens)
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=INPUT_TEXT)])
-    def serve(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        """(batch,) string to labels and probabilities, as named in `sazon.schema`."""
-        sentiment, tastes = self._probabilities(text)
-        over = tastes >= self._thresholds
-        joined = tf.strings.reduce_join(tf.ragged.boolean_mask(self._names(over), over), axis=1, separator=TASTE_SEPARATOR)
-        return {
-            OUTPUT_SENTIMENT: tf.gather(tf.constant(SENTIMENTS), tf.argmax(sentiment, axis=1)),
-            OUTPUT_SENTIMENT_PROBS: sentiment,
-            OUTPUT_TASTES: joined,
-            OUTPUT_TASTE_PROBS: tastes,
-        }
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -79,10 +89,6 @@ class TasteExport(tf.Module):
         """(batch,) serialised raw tf.Example to label ids and masks, for the Evaluator."""
         transformed = self.transform_layer(tf.io.parse_example(examples, self._raw_spec))
         return {name: transformed[name] for name in _LABELS}
-
-    @staticmethod
-    def _names(like: tf.Tensor) -> tf.Tensor:
-        return tf.broadcast_to(tf.constant(TASTES), tf.shape(like))
 
 
 def freeze(
@@ -119,3 +125,8 @@ def save(module: TasteExport, folder: Path) -> None:
             TRANSFORM_SIGNATURE: module.transform_features,
         },
     )
+
+
+def save_serving(module: TasteServing, folder: Path) -> None:
+    """Writes a SavedModel that can only be served."""
+    tf.saved_model.save(module, str(folder), signatures={SERVING_SIGNATURE: module.serve})

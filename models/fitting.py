@@ -15,6 +15,8 @@ from sazon.settings import EncoderSettings, TrainSettings
 
 _INFERENCE_BATCH = 128
 _MAX_WEIGHT = 4.0
+_LEAST_POSITIVES = 5
+_NEVER = 1.1
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,23 @@ def fit(
     model.compile(optimizer=_optimizer(settings, int(dataset.cardinality())), jit_compile=False)
     watcher = _EarlyStopping(held_out, settings.patience, on_epoch)
     model.fit(dataset, epochs=settings.epochs, verbose=0, callbacks=[watcher, *callbacks])
-    _, tastes = predict(model, held_out.tokens)
+    return Fitted(model, choose_thresholds(model, train, held_out), watcher.epochs)
+
+
+def choose_thresholds(model: TasteModel, train: Examples, held_out: Examples) -> list[float]:
+    """The threshold of each taste that is best on the eval split; one above 1 for a taste that was hardly ever seen.
+
+    What was not learnt is never named: without it, a model trained on a file without tastes would name half of them.
+    """
+    _, probabilities = predict(model, held_out.tokens)
     labelled = held_out.taste_weight > 0
-    thresholds = [
-        metrics.best_threshold(held_out.tastes[labelled, index] > 0, tastes[labelled, index])
+    seen = train.tastes[train.taste_weight > 0].sum(axis=0)
+    return [
+        metrics.best_threshold(held_out.tastes[labelled, index] > 0, probabilities[labelled, index])
+        if seen[index] >= _LEAST_POSITIVES
+        else _NEVER
         for index in range(len(TASTES))
     ]
-    return Fitted(model, thresholds, watcher.epochs)
 
 
 def balance(train: Examples) -> LabelWeights:

@@ -14,11 +14,17 @@ _SENTIMENT_WEIGHTS = {1: 0.46, -1: 0.34, 0: 0.2}
 _HOME_BOOST = 5.0
 _MOST_MENTIONS = 3
 
+_FOCUS = {("chifles", "Piura"): 3.0, ("juane", "Loreto"): 3.0}
+"""More rows, in the whole window, where a shift is planted in a small cell."""
+
 _LIKED = {
     "dulce": 0.55, "salado": 0.32, "picante": 0.62, "acido": 0.52, "amargo": 0.36, "umami": 0.82, "crocante": 0.86,
     "cremoso": 0.88, "fresco": 0.94, "grasoso": 0.16,
 }  # fmt: skip
 """Chance that a quality is said with pleasure by somebody of no leaning."""
+
+_TALKATIVE = {"amargo": 2.2, "picante": 1.6, "umami": 1.3, "dulce": 1.1}
+_TALKATIVE_ELSE = 1.3
 
 _LEANING = 7.0  # odds of pleasure are multiplied by it for a pleased writer, divided for a displeased one
 _DENIED_SHARE = 0.34  # of the chance of saying that the quality is there
@@ -61,6 +67,7 @@ def _draw_product(rng: random.Random, region: str, month: int) -> Product:
     weights = [
         product.popularity
         * season_of(product.name, month)
+        * _FOCUS.get((product.name, region), 1.0)
         * (_HOME_BOOST if region in product.home and region != "Lima" else 1.0)
         for product in products
     ]
@@ -88,7 +95,7 @@ def _draw_mentions(rng: random.Random, product: Product, polarity: int, shifts: 
     others: list[Mention] = []
     for taste, base in rates.items():
         shift = shifted.get(taste)
-        present = min(0.92, base * (shift.factor if shift else 1.0))
+        present = min(0.92, base * _TALKATIVE.get(taste, _TALKATIVE_ELSE) * (shift.factor if shift else 1.0))
         denied = base * _DENIED_SHARE + (shift.denied if shift else 0.0)
         target = urgent if shift else others
         if rng.random() < present:

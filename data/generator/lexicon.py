@@ -2,11 +2,12 @@
 
 `phrases/<taste>.txt`, `evaluation.txt` and `talk.txt` hold one entry a line, `<code>[/tag,tag] <entry>`:
 
-* taste files: `+a +v +c +n` (liked: adjective phrase, predicate of the product, clause of its own, noun phrase), the same
-  with `-` (disliked), `0` (plainly said) and `*` (a noun phrase that any frame may praise or blame); `x` before it:
-  denied or missing; `w` a wish, `q` a question, `f+ f- f0` a figure of speech, `i` an ingredient;
-* `evaluation.txt`: `+a`, `-v`, `0c` … without a taste;
-* `talk.txt`: service, endings, openings, interjections, irony, facts (listed in its first line).
+* taste files: `+a +v +c +n` (liked: adjective phrase, predicate of the product, clause of its own, noun phrase), the
+  same with `-` (disliked), `0` (plainly said) and `*` (a noun phrase that any frame may praise or blame); `x` before
+  it: denied or missing; `w` a wish, `q` a question, `f+ f- f0` a figure of speech, `i` an ingredient;
+* `evaluation.txt`: `+a`, `-v`, `0c` … without a taste; `m M` mild
+  enough to be conceded (M a predicate of the product);
+* `talk.txt`: service, endings, openings, interjections, irony, facts (listed in its first lines).
 
 Every fifth entry of a kind is kept for the families of the test, which draw on the others only where none fits.
 """

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-from sazon.schema import REGIONS
-
 POPULATION: Final[dict[str, float]] = {
     "Amazonas": 0.43, "Áncash": 1.18, "Apurímac": 0.43, "Arequipa": 1.56, "Ayacucho": 0.67, "Cajamarca": 1.45,
     "Callao": 1.15, "Cusco": 1.36, "Huancavelica": 0.37, "Huánuco": 0.76, "Ica": 0.98, "Junín": 1.36,
@@ -12,7 +10,13 @@ POPULATION: Final[dict[str, float]] = {
 }  # fmt: skip
 """Inhabitants in millions, rounded. Source: INEI, projections for 2022."""
 
-CHANNEL_WEIGHTS: Final[dict[str, float]] = {"app": 0.26, "encuesta": 0.18, "redes": 0.22, "tienda": 0.14, "delivery": 0.2}
+CHANNEL_WEIGHTS: Final[dict[str, float]] = {
+    "app": 0.26,
+    "encuesta": 0.18,
+    "redes": 0.22,
+    "tienda": 0.14,
+    "delivery": 0.2,
+}
 
 _ZONES: Final[dict[str, tuple[str, ...]]] = {
     "selva": ("Loreto", "Ucayali", "San Martín", "Madre de Dios", "Amazonas"),
@@ -30,8 +34,8 @@ _OF_ZONE: Final[dict[str, tuple[str, ...]]] = {
 
 _SLANG: Final = (
     "asu", "causa", "recontra", "bacán", "chévere", "pucha", "oe", "manya", "mancha", "pata", "roche", "full", "habla",
-    "malazo", "malaz@", "buenaz@", "ricaz@", "salad@az", "floro", "chamba", "paja", "misi@", "feaz@", "asad", "cague",
-    "taypá", "piña", "palta", "nicagando", "flaca", "cagaron", "hasta las", "bravazo", "mano|", "crac", "pe|", "firme",
+    "malazo", "malaz@", "buenaz@", "ricaz@", "salad@az", "floro", "chamba", "paja", "misi@", "feaz@", "asadaz",
+    "taypá", "piña", "palta", "nicagando", "flaca", "cagaron", "hasta las", "bravazo", "mano|", "crac", "a la firme",
 )  # fmt: skip
 
 
@@ -53,8 +57,3 @@ def fits_zone(entry: str, region: str) -> bool:
 def is_slang(entry: str) -> bool:
     """Whether an entry has, in any of its alternatives, a word that nobody writes in a survey."""
     return any(word in entry for word in _SLANG)
-
-
-def check_regions() -> bool:
-    """Whether every region of the schema has a population."""
-    return tuple(POPULATION) == REGIONS

@@ -8,6 +8,7 @@ from data.catalogue import CATEGORY_OF
 from data.generator.grammar import Agreement
 
 _FILE = Path(__file__).parent / "phrases" / "products.txt"
+_NOT_HOT = ("cold", "drink", "fish", "bag", "sweet", "dairy")
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,13 @@ def load_products() -> dict[str, Product]:
 def _parse(line: str) -> Product:
     name, popularity, tags, names, rates, home = (part.strip() for part in line.split("|"))
     pairs = [pair.split(" ") for pair in rates.split(", ")]
+    kinds = tags.split()
+    if not any(kind in kinds for kind in _NOT_HOT):
+        kinds.append("hot")
     return Product(
         name=name,
         popularity=float(popularity),
-        tags=tuple(tags.split()),
+        tags=tuple(kinds),
         names=tuple(_name(part.strip()) for part in names.split(";")),
         rates={taste: float(rate) for taste, rate in pairs},
         home=tuple(part.strip() for part in home.split(",") if part.strip()),

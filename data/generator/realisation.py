@@ -22,12 +22,17 @@ _COPULAS = (
 )  # fmt: skip
 _BARE_ADJECTIVE = 0.35
 _EXTRA = 0.14
-_ENDINGS = {"end": "kK", "xend": "K", "int": "e", "svc": "s", "irony": "y", "open": "o", "fact": "z", "ok": "O"}
+_ENDINGS = {"end": "kK", "xend": "K", "int": "e", "svc": "s", "verdict": "V", "irony": "y", "open": "o", "fact": "z"}
+_FIXED_POLARITY = {"irony": -1, "open": 0, "fact": 0}
+_TRAPS = {"wish": Mode.WISHED, "ask": Mode.ASKED, "fig": Mode.FIGURATIVE, "ingr": Mode.INGREDIENT}
+_CONCEDED = 0.5  # a slot of less weight, without a taste, is filled with mild words (forms m, M)
 _ELSEWHERE = {
-    -1: ("{el|la|los|las} de {mi mamá|mi abuela|la otra cuadra|la competencia|mi barrio} sí", "{acá|esto|aquí} {no|nada que ver}"),
-    1: ("{el|la|los|las} de {la competencia|al frente|otras marcas|la otra cuadra} sí", "{acá no|este sitio no|felizmente esto no}"),
+    -1: ("{mi mamá|mi abuela|la otra cuadra|la competencia|mi barrio|mi tía}", "{acá|esto|aquí} {no|nada que ver}"),
+    1: (
+        "{la competencia|al frente|otras marcas|la otra cuadra|la esquina}",
+        "{acá no|felizmente esto no}",
+    ),
 }
-_CODES = {"fs": 1, "ms": 0}
 
 
 @dataclass(frozen=True)
@@ -109,11 +114,13 @@ class Writer:
         return placed
 
     def _phrases(self, slot: Slot, mention: Mention | None, intent: Intent) -> list[Phrase]:
-        taste, mode, polarity = None, Mode.NONE, slot.polarity(intent.polarity)
+        polarity = _FIXED_POLARITY.get(slot.form, slot.polarity(intent.polarity))
+        forms = _FORMS.get(slot.form) or _ENDINGS[slot.form]
         if mention is not None:
-            taste, mode = mention.taste, mention.mode
-        forms = _FORMS.get(slot.form) or _ENDINGS.get(slot.form, slot.form)
-        return self._search(taste, mode, polarity, forms, intent)
+            return self._search(mention.taste, mention.mode, polarity, forms, intent)
+        if slot.weight < _CONCEDED and slot.form in ("v", "c", "x"):
+            forms = "M" if slot.form == "v" else "mM"
+        return self._search(None, Mode.NONE, polarity, forms, intent)
 
     def _search(self, taste: str | None, mode: Mode, polarity: int, forms: str, intent: Intent) -> list[Phrase]:
         tags = intent.product.tags
@@ -132,24 +139,15 @@ class Writer:
         used: set[str],
         rng: random.Random,
     ) -> Clause:
-        polarity = slot.polarity(intent.polarity)
-        special = {"wish": Mode.WISHED, "ask": Mode.ASKED, "fig": Mode.FIGURATIVE, "ingr": Mode.INGREDIENT}
-        if slot.form in special:
-            return self._trap(special[slot.form], polarity, slot.weight, intent, agreement, used, rng)
+        polarity = _FIXED_POLARITY.get(slot.form, slot.polarity(intent.polarity))
+        if slot.form in _TRAPS:
+            return self._trap(_TRAPS[slot.form], polarity, slot.weight, intent, agreement, used, rng)
         if slot.form == "elsewhere":
             return self._elsewhere(polarity, slot.weight, intent, agreement, rng)
-        if slot.form == "verdict":
-            phrases = self._search(None, Mode.NONE, polarity, "V", intent)
-        else:
-            phrases = self._phrases(slot, mention, intent)
-        if slot.form in ("irony", "open", "fact"):
-            polarity = -1 if slot.form == "irony" else 0
-            phrases = self._search(None, Mode.NONE, polarity, _ENDINGS[slot.form], intent)
-        phrase = choose(phrases, used, rng)
+        phrase = choose(self._phrases(slot, mention, intent), used, rng)
         entry = phrase.entry
-        if phrase.form == "a" and slot.form in ("v", "x"):
-            entry = f"{rng.choice(_COPULAS)} {entry}"
-        elif phrase.form == "a" and slot.form == "c" and rng.random() > _BARE_ADJECTIVE:
+        wants_verb = slot.form in ("v", "x") or (slot.form == "c" and rng.random() > _BARE_ADJECTIVE)
+        if phrase.form == "a" and wants_verb:
             entry = f"{rng.choice(_COPULAS)} {entry}"
         text = inflect(expand(entry, rng), agreement)
         return Clause(text, polarity, slot.weight, phrase.taste, phrase.mode)
@@ -165,8 +163,10 @@ class Writer:
         rng: random.Random,
     ) -> Clause:
         """A clause with the word of a taste that sets no label."""
+        spoken_of = {mention.taste for mention in intent.mentions}
         tastes = list(intent.product.rates)
         rng.shuffle(tastes)
+        tastes.sort(key=lambda taste: taste in spoken_of)
         if mode is Mode.FIGURATIVE:
             tastes = [phrase.taste for phrase in self._lexicon.phrases if phrase.mode is mode and phrase.taste]
             rng.shuffle(tastes)
@@ -179,12 +179,14 @@ class Writer:
         self, polarity: int, weight: float, intent: Intent, agreement: Agreement, rng: random.Random
     ) -> Clause:
         """A quality of another product, which this one lacks (a complaint) or is spared (praise)."""
-        tastes = [taste for taste in intent.product.rates if (taste == "grasoso") <= (polarity > 0)]
-        taste = rng.choice(tastes)
-        phrase = rng.choice(self._search(taste, Mode.PRESENT, -polarity, "a", intent) or self._search("salado", Mode.PRESENT, -polarity, "a", intent))
-        start, end = _ELSEWHERE[polarity]
-        article = agreement.pick(["el", "la", "los", "las"])
-        entry = f"{start.replace('{el|la|los|las}', article)} [está/están] {phrase.entry}, {end}"
+        found = [
+            phrases
+            for taste in intent.product.rates
+            if (phrases := self._search(taste, Mode.PRESENT, -polarity, "a", intent))
+        ]
+        phrase = rng.choice(rng.choice(found))
+        owner, end = _ELSEWHERE[polarity]
+        entry = f"[el/la/los/las] de {owner} sí [está/están] {phrase.entry}, {end}"
         return Clause(inflect(expand(entry, rng), agreement), polarity, weight, phrase.taste, Mode.ELSEWHERE)
 
     def _extra(self, intent: Intent, agreement: Agreement, used: set[str], rng: random.Random) -> Clause:

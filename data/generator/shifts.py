@@ -48,15 +48,15 @@ class Shift:
 
 
 SHIFTS: Final = (
-    Shift("picante_up_arequipa", "taste", None, "Arequipa", "2025-06-15", 3.6, "picante"),
+    Shift("picante_up_arequipa", "taste", None, "Arequipa", "2025-06-15", 2.2, "picante"),
     Shift("dulce_down_inca_kola", "taste", "Inca Kola", None, "2025-03-01", 0.25, "dulce"),
     Shift("crocante_down_chifles_piura", "taste", "chifles", "Piura", "2025-04-15", 0.2, "crocante", denied=0.5),
-    Shift("negative_up_pollo_lima", "negative", "pollo a la brasa", "Lima", "2025-05-01", 2.2),
-    Shift("grasoso_up_salchipapa", "taste", "salchipapa", None, "2025-02-01", 3.0, "grasoso"),
-    Shift("fresco_up_ceviche", "taste", "ceviche", None, "2025-07-01", 2.4, "fresco"),
-    Shift("salado_up_papas_fritas", "taste", "papas fritas", None, "2025-05-15", 3.0, "salado"),
+    Shift("negative_up_pollo_lima", "negative", "pollo a la brasa", "Lima", "2025-05-01", 1.9),
+    Shift("grasoso_up_salchipapa", "taste", "salchipapa", None, "2025-02-01", 2.4, "grasoso"),
+    Shift("fresco_up_ceviche", "taste", "ceviche", None, "2025-07-01", 1.8, "fresco"),
+    Shift("salado_up_papas_fritas", "taste", "papas fritas", None, "2025-05-15", 2.4, "salado"),
     Shift("positive_up_juane_loreto", "positive", "juane", "Loreto", "2025-04-01", 1.7),
-    Shift("amargo_up_cafe", "taste", "café", None, "2025-07-15", 2.8, "amargo"),
+    Shift("amargo_up_cafe", "taste", "café", None, "2025-07-15", 1.7, "amargo"),
     Shift("cremoso_down_arroz_con_leche", "taste", "arroz con leche", None, "2025-04-01", 0.25, "cremoso"),
 )
 

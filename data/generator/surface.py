@@ -9,9 +9,19 @@ _ACCENTS = str.maketrans("áéíóúÁÉÍÓÚ", "aeiouAEIOU")
 _SHORT_FORMS = {
     "que": ("q", "k"), "qué": ("q", "ke"), "porque": ("xq", "pq", "porq"), "por": ("x",), "también": ("tmb", "tb"),
     "para": ("pa", "pa'"), "mucho": ("muxo",), "está": ("ta", "esta"), "estaba": ("taba",), "nada": ("na",),
-    "bien": ("bn",), "de": ("d",), "con": ("c/", "kn"), "me": ("m",), "además": ("ademas",), "más": ("mas", "+"),
+    "bien": ("bn",), "además": ("ademas",), "más": ("mas", "+"),
 }  # fmt: skip
-_SPELLINGS = (("qu", "k"), ("c", "k"), ("v", "b"), ("b", "v"), ("z", "s"), ("ll", "y"), ("h", ""), ("ce", "se"), ("j", "g"))
+_SPELLINGS = (
+    ("qu", "k"),
+    ("c", "k"),
+    ("v", "b"),
+    ("b", "v"),
+    ("z", "s"),
+    ("ll", "y"),
+    ("h", ""),
+    ("ce", "se"),
+    ("j", "g"),
+)
 _EMOJI = {
     1: ("😋", "😍", "🤤", "👌", "🔥", "❤️", "👏", "🙌", "💯", "😊", "🥰", "👍", "🇵🇪"),
     -1: ("😡", "🤢", "👎", "😤", "🙄", "😒", "🤮", "😠", "💔", "😞", "🤦"),
@@ -76,25 +86,23 @@ def _map_words(text: str, change: Callable[[str], str]) -> str:
 
 def _abbreviate(word: str, rng: random.Random) -> str:
     short = _SHORT_FORMS.get(word.lower())
-    return rng.choice(short) if short and rng.random() < 0.5 else word
+    return rng.choice(short) if short and rng.random() < 0.4 else word
 
 
 def _misspell(word: str, rng: random.Random, rate: float) -> str:
-    if len(word) < 4 or word.lower() in _KEPT or rng.random() > rate * 3:
+    if len(word) < 4 or word.lower() in _KEPT or rng.random() > rate * 2:
         return word
     if rng.random() < 0.5:
         fitting = [pair for pair in _SPELLINGS if pair[0] in word and (pair[0] != "c" or _hard_c(word))]
         if fitting:
             return word.replace(*rng.choice(fitting), 1)
     at = rng.randrange(1, len(word) - 1)
-    kind = rng.randrange(4)
+    kind = rng.randrange(3)
     if kind == 0:
         return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
     if kind == 1:
         return word[:at] + word[at + 1 :]
-    if kind == 2:
-        return word[:at] + word[at] + word[at:]
-    return word[:at] + rng.choice("aeiosrnlt") + word[at + 1 :]
+    return word[:at] + word[at] + word[at:]
 
 
 def _hard_c(word: str) -> bool:
@@ -103,13 +111,11 @@ def _hard_c(word: str) -> bool:
 
 
 def _stretch(text: str, rng: random.Random) -> str:
-    """Holds the last or first stressed vowel of one word of feeling."""
+    """Holds the last vowel of one word of feeling, or the one before, where the stress is."""
     words = [found for found in _WORD.finditer(text) if _STRETCHED.match(found.group())]
     if not words:
         return text
     found = rng.choice(words)
     vowels = [at for at in range(found.start(), found.end()) if text[at] in "aeiouáéíóú"]
-    at = rng.choice((vowels[0], vowels[-1]))
+    at = rng.choice(vowels[-2:])
     return text[:at] + text[at] * rng.randint(3, 6) + text[at + 1 :]
-
-

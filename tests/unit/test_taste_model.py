@@ -3,7 +3,7 @@ import pytest
 
 from models.encoder import TransformerLayer
 from models.examples import Examples, batch_rows, pad, training_dataset
-from models.fitting import balance, predict
+from models.fitting import balance, choose_thresholds, predict
 from models.taste_model import TasteModel
 from sazon.settings import EncoderSettings
 
@@ -93,3 +93,10 @@ def test_an_epoch_counts_its_steps_once():
     dataset = training_dataset(rows, 8, seed=1)
     model.fit(dataset, epochs=2, verbose=0)
     assert int(model.optimizer.iterations) == 2 * int(dataset.cardinality()) == 14
+
+
+def test_a_taste_that_was_never_labelled_is_never_named(model):
+    rows = examples(40)
+    untaught = examples(40, taste_weight=np.zeros(40, np.float32))
+    assert max(choose_thresholds(model, rows, rows)) < 1
+    assert min(choose_thresholds(model, untaught, rows)) > 1

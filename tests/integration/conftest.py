@@ -1,0 +1,58 @@
+"""A tiny model, trained for a moment and exported as the Trainer exports, shared by the integration tests."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+TEXTS = (
+    "rico y bien picante el ceviche",
+    "pésimo, pura grasa y salado",
+    "normal nomás, nada que decir",
+    "dulce y cremoso, me encantó",
+)
+
+
+@pytest.fixture(scope="session")
+def feedback_rows() -> pd.DataFrame:
+    """Sixty raw rows as the pipeline reads them."""
+    sentiments, tastes = ("positive", "negative", "neutral", "positive"), (("picante",), ("salado", "grasoso"), (), ("dulce", "cremoso"))
+    return pd.DataFrame(
+        {
+            "created_at": f"2025-03-{1 + number % 28:02d}T12:00:00+00:00",
+            "text": f"{TEXTS[number % 4]} {number}",
+            "product": "ceviche" if number % 2 else "causa",
+            "region": "Lima" if number % 3 else "Puno",
+            "channel": "app",
+            "category": "plato",
+            "source": "written",
+            "rating": float(1 + number % 5),
+            "sentiment": sentiments[number % 4],
+            "tastes": tastes[number % 4],
+            "tastes_labelled": 1,
+        }
+        for number in range(60)
+    )
+
+
+@pytest.fixture(scope="session")
+def saved_model(tmp_path_factory: pytest.TempPathFactory, feedback_rows: pd.DataFrame) -> Path:
+    """A SavedModel of a two-layer BERT with random weights, with its training record."""
+    import numpy as np
+    import tensorflow as tf
+
+    from models.export import TasteServing, save_serving
+    from models.saved_model import TrainingRecord
+    from models.taste_model import TasteModel
+    from models.tokeniser import learn_vocabulary
+    from sazon.settings import PRESETS
+
+    size = PRESETS["tiny"]
+    vocabulary = learn_vocabulary(feedback_rows["text"], 300)
+    tf.keras.utils.set_random_seed(1)
+    model = TasteModel(len(vocabulary), size)
+    model(np.array([[2, 7, 3]], np.int32))
+    folder = tmp_path_factory.mktemp("export") / "model"
+    save_serving(TasteServing(model, vocabulary, size.max_tokens, [0.5] * 10), folder)
+    TrainingRecord("no-such-run", 1.0, model.count_params(), len(vocabulary), [0.5] * 10, []).write(folder)
+    return folder

@@ -1,0 +1,98 @@
+"""A real MLflow on SQLite: registering, aliases, and loading back in a fresh process."""
+
+import json
+import subprocess
+import sys
+
+import mlflow
+import numpy as np
+import pytest
+
+from models.evaluation import evaluate
+from models.registration import register_judged_model
+from models.saved_model import SavedTasteModel
+from sazon.errors import RegistryError
+from sazon.registry import Registry
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def registry(tmp_path):
+    uri = f"sqlite:///{tmp_path / 'mlflow.sqlite'}"
+    mlflow.set_tracking_uri(uri)
+    made = Registry(uri)
+    made.ensure_experiment("taste", (tmp_path / "artifacts").as_uri())
+    return made
+
+
+@pytest.fixture
+def report(saved_model, feedback_rows):
+    figures = evaluate(feedback_rows, SavedTasteModel(saved_model).predict(list(feedback_rows["text"]))).as_dict()
+    return {"candidate": figures, "baselines": {"tfidf": figures}, "verdict": {"blessed": True, "reason": "good"}}
+
+
+def register(saved_model, report):
+    return register_judged_model(saved_model, report, "taste", {"data_digest": "abc"})
+
+
+def test_a_version_is_registered_once_with_verdict_figures_and_plots(registry, saved_model, report):
+    version = register(saved_model, report)
+    assert (version.number, version.status, version.reason) == (1, "blessed", "good")
+    run = registry.client.get_run(version.run_id)
+    assert run.data.metrics["test_macro_f1"] == pytest.approx(report["candidate"]["sentiment"]["macro_f1"]["value"])
+    assert "slice/region_Lima/macro_f1" in run.data.metrics
+    plots = {item.path for item in registry.client.list_artifacts(version.run_id, "evaluation")}
+    assert plots == {f"evaluation/{name}" for name in ("report.json", "confusion.png", "calibration.png")}
+
+
+def test_the_verdict_can_change_and_the_version_stays(registry, saved_model, report, monkeypatch):
+    from models import registration
+    from models.saved_model import TrainingRecord
+
+    first = register(saved_model, report)
+    record = TrainingRecord.read(saved_model)
+    monkeypatch.setattr(
+        registration.TrainingRecord, "read", lambda _: TrainingRecord(**{**vars(record), "mlflow_run_id": first.run_id})
+    )
+    report["verdict"] = {"blessed": False, "reason": "gates were tightened"}
+    again = register(saved_model, report)
+    assert (again.number, again.status) == (first.number, "rejected")
+    assert [version.status for version in registry.versions()] == ["rejected"]
+
+
+def test_aliases_move_and_are_resolved(registry, saved_model, report):
+    register(saved_model, report)
+    register(saved_model, report)
+    registry.set_alias("champion", 2)
+    assert registry.resolve("models:/taste@champion").number == 2
+    assert registry.resolve("models:/taste/1").number == 1
+    assert registry.resolve(None).number == 2
+    for wrong in ("models:/taste/9", "models:/taste@none", "taste"):
+        with pytest.raises(RegistryError):
+            registry.resolve(wrong)
+
+
+def test_runs_of_killed_processes_are_ended(registry):
+    experiment = registry.ensure_experiment("taste", None)
+    run = registry.client.create_run(experiment)
+    assert registry.end_stale_runs(experiment) == 1
+    assert registry.client.get_run(run.info.run_id).info.status == "KILLED"
+
+
+def test_the_registered_model_answers_alike_in_a_fresh_process(registry, saved_model, report, tmp_path):
+    register(saved_model, report)
+    texts = ["rico y picante", "", "¡qué asco! 🤢"]
+    code = (
+        "import sys, json, mlflow, pandas as pd\n"
+        "mlflow.set_tracking_uri(sys.argv[1])\n"
+        "model = mlflow.pyfunc.load_model('models:/taste/1')\n"
+        "print(json.dumps(model.predict(pd.DataFrame({'text': json.loads(sys.argv[2])})).to_dict('list')))"
+    )
+    command = [sys.executable, "-c", code, mlflow.get_tracking_uri(), json.dumps(texts)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, timeout=120)
+    answer = json.loads(done.stdout.strip().splitlines()[-1])
+    here = SavedTasteModel(saved_model).predict(texts)
+    assert answer["sentiment"] == here.sentiment
+    np.testing.assert_allclose(answer["sentiment_probs"], here.sentiment_probs, atol=1e-5)
+    np.testing.assert_allclose(answer["taste_probs"], here.taste_probs, atol=1e-5)
