@@ -98,7 +98,7 @@ def truth(feedback: pd.DataFrame, market: pd.DataFrame) -> dict[str, object]:
 
     Args:
         feedback: as from `generate_feedback`; its `attrs` hold the seed and the counts of noisy rows.
-        market: as from `generate_market`; its `attrs` hold the planted market events.
+        market: as from `generate_market`; its `attrs` hold the planted market events and controls.
     """
     return {
         "seed": feedback.attrs.get("seed"),
@@ -108,4 +108,5 @@ def truth(feedback: pd.DataFrame, market: pd.DataFrame) -> dict[str, object]:
         "controls": [asdict(shift) | realised(shift, feedback) for shift in CONTROLS],
         "market_rows": len(market),
         "market_events": market.attrs.get("events", []),
+        "market_controls": market.attrs.get("controls", []),
     }

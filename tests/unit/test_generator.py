@@ -5,6 +5,7 @@ import random
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
@@ -14,9 +15,11 @@ from data.generator import feedback as feedback_module
 from data.generator.families import load_skeletons
 from data.generator.feedback import generate_feedback
 from data.generator.grammar import Agreement, expand, inflect
+from data.generator.intent import draw_intent
 from data.generator.lexicon import load_lexicon
 from data.generator.market import generate_market
 from data.generator.products import load_products
+from data.generator.realisation import Writer
 from data.generator.semantics import Clause, Mode, sentiment_of, tastes_of
 from data.generator.shifts import CONTROLS, SHIFTS, Shift, realised, truth
 from data.generator.surface import add_surface_noise
@@ -129,6 +132,18 @@ def test_the_part_that_wins_decides_the_sentiment() -> None:
     assert sentiment_of([Clause("rico", 1, 0.4), Clause("pero carísimo", -1)]) == "negative"
     assert sentiment_of([Clause("demoró", -1, 0.4), Clause("igual vuelvo", 1, 1.5)]) == "positive"
     assert sentiment_of([Clause("rico", 1), Clause("chiquito", -1)]) == "neutral"
+
+
+def test_the_words_say_what_the_writer_means() -> None:
+    rng = random.Random(4)
+    skeletons = tuple(skeleton for skeleton in load_skeletons() if skeleton.split == "train")
+    writer = Writer(load_lexicon(), skeletons, held_out=False)
+    for _ in range(300):
+        intent = draw_intent(rng, datetime(2025, 2, 1, tzinfo=UTC))
+        draft = writer.write(intent, rng)
+        assert sentiment_of(draft.clauses) == {-1: "negative", 0: "neutral", 1: "positive"}[intent.polarity], draft.text
+        allowed = {mention.taste for mention in intent.mentions if mention.mode is Mode.PRESENT}
+        assert set(tastes_of(draft.clauses)) <= allowed, draft.text
 
 
 def test_denied_entries_deny_and_are_plenty() -> None:
