@@ -1,4 +1,4 @@
-"""Metadata of Sazón. Exact versions live in requirements.lock; here stand the ranges that a user of the package needs."""
+"""Metadata of Sazón. Exact versions live in requirements.lock; here stand the ranges a user of the package needs."""
 
 import re
 from pathlib import Path
@@ -11,8 +11,9 @@ VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "sazon" / "__init__.py").re
 CORE = ["pandas>=2.2,<3", "pyarrow>=14", "pydantic>=2.7", "pydantic-settings[yaml]>=2.4", "typer>=0.12", "filelock",
         "python-json-logger>=3.1"]  # fmt: skip
 EXTRAS = {
-    "pipeline": ["tfx==1.21.0", "tensorflow>=2.21,<2.22", "tensorflow-text>=2.21,<2.22", "transformers>=5", "tokenizers",
-                 "kfp>=2.16,<3", "kfp-kubernetes>=2.16,<3", "mlflow>=3.17,<4", "feast>=0.67,<0.68", "scikit-learn>=1.5",
+    "pipeline": ["tfx==1.21.0", "tensorflow>=2.21,<2.22", "tensorflow-text>=2.21,<2.22", "transformers>=5",
+                 "tokenizers", "kfp>=2.16,<3", "kfp-kubernetes>=2.16,<3",
+                 "mlflow>=3.17,<4", "feast>=0.67,<0.68", "scikit-learn>=1.5",
                  "matplotlib", "tqdm"],
     "serving": ["tensorflow>=2.21,<2.22", "tensorflow-text>=2.21,<2.22", "tensorflow-serving-api", "grpcio", "orjson",
                 "uvicorn[standard]", "starlette"],
@@ -31,7 +32,10 @@ setup(
     packages=find_namespace_packages(
         include=["sazon*", "data*", "models*", "components*", "pipelines*", "feature_repo*", "serving*"]
     ),
-    package_data={"data": ["*.csv", "*.json", "written/*.csv"], "serving.gateway": ["templates/*", "static/*"]},
+    package_data={
+        "data": ["*.csv", "*.json", "written/*.csv", "generator/phrases/*.txt"],
+        "serving.gateway": ["templates/*", "static/*"],
+    },
     install_requires=CORE,
     extras_require={**EXTRAS, "all": sorted({name for names in EXTRAS.values() for name in names})},
     entry_points={"console_scripts": ["sazon = sazon.cli.main:main"]},

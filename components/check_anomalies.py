@@ -12,7 +12,7 @@ from sazon.errors import AnomaliesFound
 
 
 def list_anomalies(folder: Path) -> list[str]:
-    """One line for each anomaly below an ExampleAnomalies folder, such as `train, region: Unexpected string values…`."""
+    """One line for each anomaly below an ExampleAnomalies folder: `train, region: Unexpected string values…`."""
     lines = []
     for path in sorted(folder.glob("Split-*/SchemaDiff.pb")):
         found = anomalies_pb2.Anomalies.FromString(path.read_bytes())
@@ -30,5 +30,7 @@ def CheckAnomalies(  # noqa: N802  TFX names components as classes
     """Raises AnomaliesFound with a readable list, or records that there were none."""
     lines = list_anomalies(Path(anomalies.uri))
     if lines:
-        raise AnomaliesFound("the data has anomalies, nothing was trained:\n" + "\n".join(f"  - {line}" for line in lines))
+        raise AnomaliesFound(
+            "the data has anomalies, nothing was trained:\n" + "\n".join(f"  - {line}" for line in lines)
+        )
     write_report(checked, {"anomalies": 0})

@@ -22,9 +22,7 @@ def RegisterModel(  # noqa: N802
     tags: Parameter[str],
 ) -> None:
     """Registers once per training; `tags` is a JSON object of strings."""
-    registered = register_judged_model(
-        Path(model.uri) / SAVED_MODEL, read_report(report), experiment, json.loads(tags)
-    )
+    registered = register_judged_model(Path(model.uri) / SAVED_MODEL, read_report(report), experiment, json.loads(tags))
     version.set_int_custom_property("version", registered.number)
     version.set_int_custom_property("blessed", int(registered.status == BLESSED))
     version.set_string_custom_property("reason", registered.reason)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -63,11 +64,11 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return _strip(pd.read_parquet(path).map(_as_cell))
 
 
-def _as_cell(value: object) -> str:
+def _as_cell(value: Any) -> str:
     """One cell as text; lists of labels are joined as in a CSV."""
     if isinstance(value, str):
         return value
-    if isinstance(value, list | tuple | set) or hasattr(value, "tolist") and not pd.api.types.is_scalar(value):
+    if isinstance(value, list | tuple | set) or (hasattr(value, "tolist") and not pd.api.types.is_scalar(value)):
         return TASTE_SEPARATOR.join(str(part) for part in value)
     if value is None or pd.isna(value):
         return ""

@@ -26,7 +26,9 @@ def written_feedback(seed: int) -> pd.DataFrame:
     Returns:
         1,500 rows: 850 train, 150 eval, 500 test; columns as in the shipped file.
     """
-    train, test = (pd.read_csv(_WRITTEN / f"{name}.csv", dtype=str, keep_default_na=False) for name in ("train", "test"))
+    train, test = (
+        pd.read_csv(_WRITTEN / f"{name}.csv", dtype=str, keep_default_na=False) for name in ("train", "test")
+    )
     train["split"] = ["eval" if index < _WRITTEN_EVAL_ROWS else "train" for index in range(len(train))]
     rows = pd.concat([train, test.assign(split="test")], ignore_index=True)
     rng = random.Random(seed)
@@ -48,7 +50,7 @@ def write_sample(folder: Path, rows: int, seed: int) -> dict[Path, int]:
         seed: same seed, same bytes.
 
     Returns:
-        Rows by file.
+        Rows by file, and the number of planted shifts for the last one.
     """
     generated, market = generate_feedback(rows, seed), generate_market(seed)
     feedback = pd.concat([generated, written_feedback(seed)], ignore_index=True).sort_values(
@@ -58,7 +60,7 @@ def write_sample(folder: Path, rows: int, seed: int) -> dict[Path, int]:
     contents = {
         "feedback.csv": (feedback.to_csv(index=False, lineterminator="\n"), len(feedback)),
         "market_trends.csv": (market.to_csv(index=False, lineterminator="\n"), len(market)),
-        "planted_shifts.json": (json.dumps(shifts, ensure_ascii=False, indent=2) + "\n", len(shifts)),
+        "planted_shifts.json": (json.dumps(shifts, ensure_ascii=False, indent=2) + "\n", len(shifts["shifts"])),
     }
     for name, (content, _) in contents.items():
         write_atomically(folder / name, content)

@@ -18,9 +18,7 @@ def declare(folder: Path) -> list[Entity | FeatureView | FeatureService]:
     """All objects of the repository, with their offline Parquet under `folder`."""
     product = Entity(name="product", join_keys=["product"], value_type=ValueType.STRING, description="What was eaten")
     region = Entity(name="region", join_keys=["region"], value_type=ValueType.STRING, description="Where")
-    source = FileSource(
-        name=f"{STATS_VIEW}_source", path=str(folder / STATS_FILE), timestamp_field=EVENT_TIMESTAMP
-    )
+    source = FileSource(name=f"{STATS_VIEW}_source", path=str(folder / STATS_FILE), timestamp_field=EVENT_TIMESTAMP)
     stats = FeatureView(
         name=STATS_VIEW,
         entities=[product, region],

@@ -71,7 +71,9 @@ def _text_features(name: str) -> Any:
     words = TfidfVectorizer(strip_accents="unicode", ngram_range=(1, 2), min_df=2, sublinear_tf=True)
     if name == "random_forest":
         return words
-    pieces = TfidfVectorizer(strip_accents="unicode", analyzer="char_wb", ngram_range=(2, 5), min_df=3, sublinear_tf=True)
+    pieces = TfidfVectorizer(
+        strip_accents="unicode", analyzer="char_wb", ngram_range=(2, 5), min_df=3, sublinear_tf=True
+    )
     return FeatureUnion([("words", words), ("pieces", pieces)])
 
 

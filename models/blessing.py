@@ -41,7 +41,8 @@ def judge(candidate: dict[str, Any], baselines: dict[str, dict[str, Any]], gates
     gap = best - own["value"]
     if gap > gates.below_baseline:
         return Verdict(
-            False, f"{shown}: {gap:.3f} below {best_name} ({best:.3f}), more than the allowed {gates.below_baseline:.2f}"
+            False,
+            f"{shown}: {gap:.3f} below {best_name} ({best:.3f}), more than the allowed {gates.below_baseline:.2f}",
         )
     side = f"{gap:.3f} below" if gap > 0 else f"{-gap:.3f} above"
     return Verdict(

@@ -53,9 +53,7 @@ class TransformerLayer(keras.layers.Layer):
         self.output_norm = keras.layers.LayerNormalization(epsilon=_NORM_EPSILON)
         self.dropout = keras.layers.Dropout(dropout)
 
-    def call(
-        self, hidden: keras.KerasTensor, mask: keras.KerasTensor, training: bool = False
-    ) -> keras.KerasTensor:
+    def call(self, hidden: keras.KerasTensor, mask: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
         """Encodes.
 
         Args:
@@ -98,9 +96,7 @@ class BertEncoder(keras.layers.Layer):
             size.hidden, activation="tanh", kernel_initializer=_initializer(), name="pooler"
         )
 
-    def call(
-        self, tokens: keras.KerasTensor, mask: keras.KerasTensor, training: bool = False
-    ) -> keras.KerasTensor:
+    def call(self, tokens: keras.KerasTensor, mask: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
         """Encodes.
 
         Args:

@@ -42,7 +42,7 @@ def macro_f1(truth: np.ndarray, predicted: np.ndarray, classes: int) -> float:
 
 
 def label_f1(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """F1 of each label of a multi-label task: (rows, labels) bool twice to (labels,) float, NaN where a label is absent."""
+    """F1 of each label of a multi-label task: (rows, labels) bool twice to (labels,) float, NaN for an absent label."""
     hits = (truth & predicted).sum(axis=0)
     total = truth.sum(axis=0) + predicted.sum(axis=0)
     return np.divide(2 * hits, total, out=np.full(truth.shape[1], np.nan), where=total > 0)
@@ -90,9 +90,7 @@ def expected_calibration_error(calibration: list[dict[str, float]]) -> float:
     return sum(abs(bin_["confidence"] - bin_["accuracy"]) * bin_["rows"] for bin_ in calibration) / rows
 
 
-def bootstrap(
-    figure: Callable[[np.ndarray], float], rows: int, seed: int = 0, resamples: int = RESAMPLES
-) -> Interval:
+def bootstrap(figure: Callable[[np.ndarray], float], rows: int, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
     """Percentile bootstrap of a figure over rows.
 
     Args:

@@ -22,7 +22,9 @@ def plot_confusion(confusion: list[list[int]]) -> Any:
     axes.set(xlabel="predicted", ylabel="labelled", title="Sentiment on the test split")
     for row, column in np.ndindex(counts.shape):
         colour = "white" if shares[row, column] > 0.6 else _INK
-        axes.text(column, row, f"{counts[row, column]}\n{shares[row, column]:.0%}", ha="center", va="center", color=colour)
+        axes.text(
+            column, row, f"{counts[row, column]}\n{shares[row, column]:.0%}", ha="center", va="center", color=colour
+        )
     return figure
 
 

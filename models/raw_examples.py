@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pandas as pd
 
-_COLUMNS = ("feedback_id", "text", "product", "category", "region", "channel", "sentiment", "source", "family", "created_at")
+_COLUMNS = (
+    "feedback_id",
+    "text",
+    "product",
+    "category",
+    "region",
+    "channel",
+    "sentiment",
+    "source",
+    "family",
+    "created_at",
+)
 
 
 def read_raw_examples(files: Sequence[Path]) -> pd.DataFrame:

@@ -19,9 +19,7 @@ from sazon.schema import INPUT_TEXT
 _ARTIFACT_NAME = "taste"
 
 
-def register_judged_model(
-    saved_model: Path, report: dict[str, Any], experiment: str, tags: dict[str, str]
-) -> Version:
+def register_judged_model(saved_model: Path, report: dict[str, Any], experiment: str, tags: dict[str, str]) -> Version:
     """Registers a model with its verdict; the same training is registered once, however often this is called.
 
     Everything is logged before the version is made, so that a kill in between leaves no half-registered version.
@@ -103,7 +101,11 @@ def _log_model(saved_model: Path) -> Any:
     import tensorflow_text
 
     text = Schema([ColSpec("string", INPUT_TEXT)])
-    requirements = [f"tensorflow=={tensorflow.__version__}", f"tensorflow-text=={tensorflow_text.__version__}", "pandas"]
+    requirements = [
+        f"tensorflow=={tensorflow.__version__}",
+        f"tensorflow-text=={tensorflow_text.__version__}",
+        "pandas",
+    ]
     return mlflow.pyfunc.log_model(
         name=_ARTIFACT_NAME,
         python_model=pyfunc.__file__,

@@ -12,6 +12,9 @@ from models.tokeniser import MASK_ID, PAD_ID, SEP_ID
 from sazon.schema import SENTIMENTS, TASTES
 from sazon.settings import EncoderSettings
 
+# The taste loss is a mean over ten labels of which most are absent; unscaled it would hardly be heard beside sentiment.
+_TASTE_SHARE = 6.0
+
 
 @dataclass(frozen=True)
 class LabelWeights:
@@ -92,7 +95,7 @@ class TasteModel(keras.Model):
         positive = ops.convert_to_tensor(self.label_weights.positive_tastes)
         log_yes, log_no = ops.log_sigmoid(y_pred["tastes"]), ops.log_sigmoid(-y_pred["tastes"])
         of_tastes = -ops.mean(positive * tastes * log_yes + (1 - tastes) * log_no, axis=-1)
-        return _masked_mean(of_sentiment * balance, y["sentiment_weight"]) + 2.0 * _masked_mean(
+        return _masked_mean(of_sentiment * balance, y["sentiment_weight"]) + _TASTE_SHARE * _masked_mean(
             of_tastes, y["taste_weight"]
         )
 

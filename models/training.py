@@ -17,6 +17,7 @@ from models.export import TasteExport, save
 from models.fitting import Epoch, fit
 from models.saved_model import TrainingRecord
 from sazon.logging import get_logger
+from sazon.memory import keep_freed_memory
 from sazon.settings import EncoderSettings, TrainSettings
 
 _LOG = get_logger("training")
@@ -34,6 +35,7 @@ def run_fn(fn_args: Any) -> None:
         fn_args: TFX's FnArgs; `custom_config` holds the encoder's size, how to train, the vocabulary file, the MLflow
             experiment and tags. MLflow's server is the process' own setting, so that it is not part of the cache key.
     """
+    keep_freed_memory()
     config = fn_args.custom_config
     size = EncoderSettings.model_validate(config[CONFIG_ENCODER])
     settings = TrainSettings.model_validate(config[CONFIG_TRAIN])
@@ -78,7 +80,9 @@ class _Progress(keras.callbacks.Callback):
     def __init__(self, epochs: int, steps: int) -> None:
         super().__init__()
         self._epochs = epochs
-        self._bar = tqdm(total=epochs * steps, unit="step", leave=False, file=sys.stderr, disable=None, desc="  training")
+        self._bar = tqdm(
+            total=epochs * steps, unit="step", leave=False, file=sys.stderr, disable=None, desc="  training"
+        )
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         self._bar.update()

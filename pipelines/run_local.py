@@ -226,4 +226,3 @@ def _report(step: Step) -> Step:
     shown = "cached" if step.cached else f"{step.seconds:.1f} s"
     _LOG.info("  %-20s %s", step.name, shown)
     return step
-

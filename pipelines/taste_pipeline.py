@@ -1,4 +1,4 @@
-"""The training pipeline as a graph of components. Pure: every value comes in as an argument, no runner is known here."""
+"""The training pipeline as a graph of components. Pure: every value is an argument, no runner is known here."""
 
 import json
 from dataclasses import dataclass
@@ -100,9 +100,20 @@ def create_pipeline(spec: PipelineSpec, metadata_config: Any, beam_args: list[st
         pipeline_name=spec.name,
         pipeline_root=spec.root,
         components=[
-            example_gen, statistics, schema, validator, check, transform, baselines,
-            trainer, evaluator, judge, register, materialize, roll_out,
-        ],  # fmt: skip
+            example_gen,
+            statistics,
+            schema,
+            validator,
+            check,
+            transform,
+            baselines,
+            trainer,
+            evaluator,
+            judge,
+            register,
+            materialize,
+            roll_out,
+        ],
         enable_cache=True,
         metadata_connection_config=metadata_config,
         beam_pipeline_args=beam_args,

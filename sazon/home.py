@@ -103,6 +103,7 @@ def write_atomically(path: Path, content: str) -> None:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
+    Path(staged).chmod(0o644)
     Path(staged).replace(path)
     _sync(path.parent)
 

@@ -48,7 +48,7 @@ def log_to_file(path: Path) -> None:
 
 @contextlib.contextmanager
 def library_prints_to(path: Path) -> Iterator[None]:
-    """Sends what libraries print to a file while the block runs, so that stdout holds the command's own result alone."""
+    """Sends what libraries print to a file while the block runs: stdout is for the command's own result."""
     sys.stdout.flush()
     kept = os.dup(1)
     with path.open("ab") as file:

@@ -77,7 +77,7 @@ FEEDBACK_REQUIRED: Final = (
 """Columns that a feedback file must have; `rating`, `sentiment` and `tastes` may be empty in a row."""
 
 FEEDBACK_OPTIONAL: Final = ("source", "family", "split")
-"""`source` says who made the row, `family` groups rows of one pattern (never divided by the split), `split` fixes the split."""
+"""Who made the row; which rows share a pattern and are never divided by the split; the split itself."""
 
 MARKET_REQUIRED: Final = ("date", "product", "region", "search_index", "units_sold", "price_pen")
 

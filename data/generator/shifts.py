@@ -6,7 +6,7 @@ displeased. No label is ever edited for it, so that a detector meets it as it wo
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import pandas as pd
 
@@ -93,7 +93,7 @@ def realised(shift: Shift, feedback: pd.DataFrame) -> dict[str, float | int]:
     }
 
 
-def truth(feedback: pd.DataFrame, market: pd.DataFrame) -> dict[str, object]:
+def truth(feedback: pd.DataFrame, market: pd.DataFrame) -> dict[str, Any]:
     """What was planted in both tables, with what came of it; the content of `data/planted_shifts.json`.
 
     Args:

@@ -51,4 +51,4 @@ def generate(
     from data.sample import write_sample
 
     for path, count in write_sample(out, rows, seed).items():
-        typer.echo(f"{path}: {count:,} rows")
+        typer.echo(f"{path}: {count:,} {'rows' if path.suffix == '.csv' else 'planted shifts'}")

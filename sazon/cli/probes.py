@@ -4,7 +4,14 @@ import json
 import urllib.request
 from typing import Any
 
-from sazon.schema import INPUT_TEXT, MODEL_NAME, OUTPUT_SENTIMENT, OUTPUT_SENTIMENT_PROBS, OUTPUT_TASTE_PROBS, OUTPUT_TASTES
+from sazon.schema import (
+    INPUT_TEXT,
+    MODEL_NAME,
+    OUTPUT_SENTIMENT,
+    OUTPUT_SENTIMENT_PROBS,
+    OUTPUT_TASTE_PROBS,
+    OUTPUT_TASTES,
+)
 
 _TIMEOUT_S = 30.0
 _SHOWN_METRICS = ("sazon_gateway_requests_total", "sazon_gateway_inference_duration_seconds_count")
@@ -47,7 +54,7 @@ def read_metrics(gateway: str) -> dict[str, float]:
     """Request and inference counts from the Prometheus text of the gateway."""
     from prometheus_client.parser import text_string_to_metric_families
 
-    with urllib.request.urlopen(f"{gateway}/metrics", timeout=_TIMEOUT_S) as response:  # noqa: S310
+    with urllib.request.urlopen(f"{gateway}/metrics", timeout=_TIMEOUT_S) as response:
         text = response.read().decode()
     return {
         f"{sample.name}{json.dumps(sample.labels, sort_keys=True)}": sample.value
@@ -59,7 +66,7 @@ def read_metrics(gateway: str) -> dict[str, float]:
 
 def _post(url: str, body: dict[str, Any]) -> dict[str, Any]:
     headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310
-    with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
         answer: dict[str, Any] = json.load(response)
     return answer

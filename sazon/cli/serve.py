@@ -10,7 +10,8 @@ from sazon.schema import MODEL_NAME
 
 def serve(
     model_base_path: Annotated[
-        Path | None, typer.Option("--model_base_path", help="Versions to serve; those of the state directory by default.")
+        Path | None,
+        typer.Option("--model_base_path", help="Versions to serve; those of the state directory by default."),
     ] = None,
     model_name: Annotated[str, typer.Option("--model_name", help="Name in the URL.")] = MODEL_NAME,
     rest_api_port: Annotated[int | None, typer.Option("--rest_api_port", help="REST port; 0 = any free.")] = None,

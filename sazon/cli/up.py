@@ -163,7 +163,7 @@ def _train(
         "SAZON_HOME": str(settings.state.root),
         "SAZON_MLFLOW__TRACKING_URI": addresses.mlflow,
     }
-    child = subprocess.Popen(_command(*arguments), stdout=subprocess.PIPE, env=environment)  # noqa: S603  our own
+    child = subprocess.Popen(_command(*arguments), stdout=subprocess.PIPE, env=environment)
     try:
         output, _ = child.communicate()
     except KeyboardInterrupt:

@@ -16,7 +16,10 @@ TEXTS = (
 @pytest.fixture(scope="session")
 def feedback_rows() -> pd.DataFrame:
     """Sixty raw rows as the pipeline reads them."""
-    sentiments, tastes = ("positive", "negative", "neutral", "positive"), (("picante",), ("salado", "grasoso"), (), ("dulce", "cremoso"))
+    sentiments, tastes = (
+        ("positive", "negative", "neutral", "positive"),
+        (("picante",), ("salado", "grasoso"), (), ("dulce", "cremoso")),
+    )
     return pd.DataFrame(
         {
             "created_at": f"2025-03-{1 + number % 28:02d}T12:00:00+00:00",

@@ -28,6 +28,8 @@ def test_materialising_again_changes_nothing_and_new_rows_arrive(feedback_rows, 
     before = FeastFeatureReader(folder).read("ceviche", "Lima")
     materialise(feedback_rows, folder)
     assert FeastFeatureReader(folder).read("ceviche", "Lima") == before
-    late = feedback_rows.iloc[:1].assign(created_at="2025-06-20T12:00:00Z", product="ceviche", region="Lima", rating=1.0)
+    late = feedback_rows.iloc[:1].assign(
+        created_at="2025-06-20T12:00:00Z", product="ceviche", region="Lima", rating=1.0
+    )
     materialise(pd.concat([feedback_rows, late]), folder)
     assert FeastFeatureReader(folder).read("ceviche", "Lima") == {"rating_mean_30d": 1.0, "volume_30d": 1}

@@ -1,0 +1,103 @@
+"""The command line as a user runs it, on small easy data: these tests are of the platform, not of the model."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+WORDS = {
+    "positive": ("rico", "buenazo", "excelente", "delicioso", "bacán", "chévere"),
+    "negative": ("feo", "malo", "horrible", "pésimo", "asqueroso", "fatal"),
+    "neutral": ("normal", "regular", "corriente", "pasable", "equis", "común"),
+}
+TASTES = ("picante", "dulce", "salado")
+
+
+def _easy_rows(count: int, *, tastes: bool) -> pd.DataFrame:
+    """Rows whose labels a two-layer model learns in seconds."""
+    rows = []
+    for number in range(count):
+        sentiment = ("positive", "negative", "neutral")[number % 3]
+        taste = TASTES[number % 7 % 3] if tastes and number % 7 < 6 else ""
+        word = WORDS[sentiment][number // 3 % 6]
+        rows.append(
+            {
+                "feedback_id": f"e{number}",
+                "created_at": (pd.Timestamp("2025-01-01", tz="UTC") + pd.Timedelta(hours=9 * number)).isoformat(),
+                "text": f"el ceviche {word} {taste} pedido número {number}",
+                "product": "ceviche",
+                "category": "plato",
+                "region": "Lima",
+                "channel": "app",
+                "rating": str(1 + number % 5) if number % 4 else "",
+                "sentiment": sentiment,
+                "tastes": taste,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+class Sazon:
+    """Runs `sazon` on one state directory, with settings fit for tiny data."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self.folder = folder
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("SAZON_")},
+            "SAZON_HOME": str(self.home),
+            "SAZON_PRESET": "tiny",
+            "SAZON_TRAIN__LEARNING_RATE": "0.003",
+            "SAZON_TRAIN__EPOCHS": "8",
+            "SAZON_TRAIN__BATCH_SIZE": "16",
+            "SAZON_TRAIN__PATIENCE": "8",
+            "SAZON_TRAIN__TOKEN_DROPOUT": "0",
+            "SAZON_GATES__BELOW_BASELINE": "0.3",
+            "SAZON_MLFLOW__PORT": "0",
+            "SAZON_SERVING__REST_PORT": "0",
+            "SAZON_SERVING__GRPC_PORT": "0",
+            "SAZON_GATEWAY__PORT": "0",
+        }
+
+    def start(self, *arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
+        """Starts a command."""
+        command = [sys.executable, "-m", "sazon.cli.main", *map(str, arguments)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, env=self.environment, **{**pipes, **options})
+
+    def run(self, *arguments: str | Path, code: int = 0) -> tuple[str, str]:
+        """Runs a command to its end; stdout and stderr."""
+        child = self.start(*arguments)
+        output, errors = child.communicate(timeout=600)
+        assert child.returncode == code, errors[-3000:]
+        return output, errors
+
+    def json(self, *arguments: str | Path) -> Any:
+        """Runs a command with --json; stdout must hold nothing else."""
+        return json.loads(self.run(*arguments, "--json")[0])
+
+
+@pytest.fixture(scope="module")
+def sazon(tmp_path_factory: pytest.TempPathFactory) -> Sazon:
+    """A fresh state directory."""
+    return Sazon(tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture(scope="session")
+def easy_rows() -> Callable[..., pd.DataFrame]:
+    """Makes rows whose labels a two-layer model learns in seconds."""
+    return _easy_rows
+
+
+@pytest.fixture(scope="module")
+def easy_file(sazon: Sazon) -> Path:
+    """Three hundred rows with tastes."""
+    path = sazon.folder / "easy.csv"
+    _easy_rows(300, tastes=True).to_csv(path, index=False)
+    return path
