@@ -20,7 +20,7 @@ run: setup ## train on the sample, register, roll out, serve; Ctrl-C stops (ARGS
 	@.venv/bin/sazon up $(ARGS)
 
 .PHONY: test
-test: setup ## all tests: unit, behavioural, integration, e2e (ARGS="-k gateway")
+test: setup ## all tests: unit, integration, e2e (ARGS="-k gateway")
 	@$(PYTHON) -m pytest $(ARGS)
 
 .PHONY: unit

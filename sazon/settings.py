@@ -52,9 +52,9 @@ class EncoderSettings(_Section):
 class TrainSettings(_Section):
     """How the model is fitted."""
 
-    epochs: int = Field(8, ge=1, le=1000)
-    batch_size: int = Field(32, ge=1, le=4096)
-    learning_rate: float = Field(4e-4, gt=0)
+    epochs: int = Field(7, ge=1, le=1000)
+    batch_size: int = Field(64, ge=1, le=4096)
+    learning_rate: float = Field(8e-4, gt=0)
     warmup_share: Share = 0.1
     weight_decay: float = Field(0.01, ge=0)
     dropout: Share = 0.1
