@@ -18,7 +18,7 @@ _PR_SET_PDEATHSIG = 1
 _STOP_S = 15.0
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Linux only: the kernel sends SIGTERM when the parent is gone, also when it was killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -42,7 +42,7 @@ class Processes:
                 stderr=log,
                 env={**os.environ, **environment},
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
         self.running.append((name, child))
         return child

@@ -163,7 +163,15 @@ def _train(
         "SAZON_HOME": str(settings.state.root),
         "SAZON_MLFLOW__TRACKING_URI": addresses.mlflow,
     }
-    child = subprocess.Popen(_command(*arguments), stdout=subprocess.PIPE, env=environment)
+    from sazon.processes import die_with_parent
+
+    child = subprocess.Popen(
+        _command(*arguments),
+        stdout=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=die_with_parent,
+    )
     try:
         output, _ = child.communicate()
     except KeyboardInterrupt:
@@ -208,8 +216,10 @@ def _check(addresses: Addresses) -> dict[str, Any]:
 
 
 def _show(addresses: Addresses, summary: dict[str, Any]) -> None:
-    prediction = summary["prediction"]
-    _LOG.info("")
+    from sazon.cli.tables import comparison
+
+    prediction, figures = summary["prediction"], dict(summary["training"]["figures"])
+    _LOG.info("\n%s\n", comparison({"BERT": figures.pop("taste"), **figures}))
     for step, spent_s in summary["seconds"].items():
         _LOG.info("  %-10s %6.1f s", step, spent_s)
     _LOG.info("\nready: model version %d%s\n", summary["version"], f" ({summary['note']})" if summary["note"] else "")
