@@ -8,7 +8,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multioutput import MultiOutputClassifier
-from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.pipeline import FeatureUnion
 
 from models.saved_model import Predictions
 from sazon.schema import SENTIMENTS, TASTES
@@ -29,34 +29,33 @@ class Baseline:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._sentiment: Pipeline | None = None
-        self._tastes: Pipeline | None = None
+        self._features = _text_features(name)
+        self._sentiment = _classifier(name)
+        self._tastes = MultiOutputClassifier(_classifier(name))
         self._fitted_tastes: list[int] = []
 
     def fit(self, rows: pd.DataFrame) -> "Baseline":
         """Fits on raw rows: `text`, `sentiment` ("" = unlabelled), `tastes` (tuple) and `tastes_labelled`."""
-        has_sentiment = rows[rows["sentiment"] != ""]
-        self._sentiment = Pipeline([("text", _text_features(self.name)), ("classifier", _classifier(self.name))])
-        self._sentiment.fit(has_sentiment["text"], has_sentiment["sentiment"])
-        has_tastes = rows[rows["tastes_labelled"] == 1]
-        truth = taste_matrix(has_tastes)
+        vectors = self._features.fit_transform(rows["text"])
+        has_sentiment = (rows["sentiment"] != "").to_numpy()
+        self._sentiment.fit(vectors[has_sentiment], rows["sentiment"][has_sentiment])
+        has_tastes = (rows["tastes_labelled"] == 1).to_numpy()
+        truth = taste_matrix(rows[has_tastes])
         # A label that is always there or never there leaves nothing to learn.
         self._fitted_tastes = [index for index in range(len(TASTES)) if 0 < truth[:, index].sum() < len(truth)]
         if self._fitted_tastes:
-            heads = MultiOutputClassifier(_classifier(self.name))
-            self._tastes = Pipeline([("text", _text_features(self.name)), ("classifier", heads)])
-            self._tastes.fit(has_tastes["text"], truth[:, self._fitted_tastes])
+            self._tastes.fit(vectors[has_tastes], truth[:, self._fitted_tastes])
         return self
 
     def predict(self, texts: list[str]) -> Predictions:
         """Answers for texts; a taste is named at probability 0.5."""
-        assert self._sentiment is not None, "fit first"
+        vectors = self._features.transform(texts)
         sentiment = np.zeros((len(texts), len(SENTIMENTS)), np.float32)
         classes = [SENTIMENTS.index(name) for name in self._sentiment.classes_]
-        sentiment[:, classes] = self._sentiment.predict_proba(texts)
+        sentiment[:, classes] = self._sentiment.predict_proba(vectors)
         tastes = np.zeros((len(texts), len(TASTES)), np.float32)
-        if self._tastes is not None:
-            tastes[:, self._fitted_tastes] = np.stack([p[:, 1] for p in self._tastes.predict_proba(texts)], axis=1)
+        if self._fitted_tastes:
+            tastes[:, self._fitted_tastes] = np.stack([p[:, 1] for p in self._tastes.predict_proba(vectors)], axis=1)
         named = [tuple(np.array(TASTES)[row >= 0.5]) for row in tastes]
         return Predictions([SENTIMENTS[index] for index in sentiment.argmax(axis=1)], sentiment, named, tastes)
 

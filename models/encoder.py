@@ -83,7 +83,7 @@ class TransformerLayer(keras.layers.Layer):
 
 
 class BertEncoder(keras.layers.Layer):
-    """Token ids to one vector a text, (batch, 2 · hidden)."""
+    """Token ids to one vector a text."""
 
     def __init__(self, vocabulary: int, size: EncoderSettings, dropout: float, **kwargs: object) -> None:
         super().__init__(**kwargs)
@@ -105,17 +105,9 @@ class BertEncoder(keras.layers.Layer):
             training: whether dropout is on.
 
         Returns:
-            (batch, 2 · hidden) float32: the pooled [CLS], then the mean of the tokens before the last layer. The mean
-            lets a model that was never pretrained learn single words in its first epochs, before attention has formed.
+            (batch, hidden) float32, in [-1, 1].
         """
         hidden = self.embeddings(tokens, training=training)
-        for layer in self.layers[:-1]:
+        for layer in self.layers:
             hidden = layer(hidden, mask, training=training)
-        first = self.layers[-1](hidden, mask, training=training)[:, 0]
-        return ops.concatenate([self.pooler(first), _mean_of_tokens(hidden, mask)], axis=-1)
-
-
-def _mean_of_tokens(hidden: keras.KerasTensor, mask: keras.KerasTensor) -> keras.KerasTensor:
-    """(batch, tokens, hidden) and (batch, tokens) bool to (batch, hidden), padding left out."""
-    weight = ops.cast(mask, hidden.dtype)[:, :, None]
-    return ops.sum(hidden * weight, axis=1) / ops.sum(weight, axis=1)
+        return self.pooler(hidden[:, 0])

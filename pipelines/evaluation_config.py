@@ -1,11 +1,13 @@
 """What the Evaluator measures: sentiment on the test split, by region, channel and category, with its threshold."""
 
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 
 from models import features
 from models.export import EVALUATION_SIGNATURE, TRANSFORM_SIGNATURE
 from sazon.schema import OUTPUT_SENTIMENT_PROBS
 
+_ABOVE_MAJORITY = 0.01
 _SLICES = ("region", "channel", "category")
 
 
@@ -15,12 +17,12 @@ def evaluation_config(majority_share: float) -> tfma.EvalConfig:
     Args:
         majority_share: share of the majority class in the test split, 0–1.
     """
-    accuracy = tfma.MetricConfig(
-        class_name="SparseCategoricalAccuracy",
-        threshold=tfma.MetricThreshold(
-            value_threshold=tfma.GenericValueThreshold(lower_bound={"value": majority_share + 0.01})
-        ),
+    above_majority = tfma.MetricThreshold(
+        value_threshold=tfma.GenericValueThreshold(lower_bound={"value": majority_share + _ABOVE_MAJORITY})
     )
+    # A threshold of the metric itself would hold for every slice, also for those of twenty rows.
+    overall = config_pb2.PerSliceMetricThreshold(slicing_specs=[tfma.SlicingSpec()], threshold=above_majority)
+    accuracy = tfma.MetricConfig(class_name="SparseCategoricalAccuracy", per_slice_thresholds=[overall])
     others = [tfma.MetricConfig(class_name=name) for name in ("ExampleCount", "SparseCategoricalCrossentropy")]
     return tfma.EvalConfig(
         model_specs=[

@@ -41,7 +41,8 @@ class PipelineSpec:
     experiment: str
     training_tags: dict[str, str]
     registration_tags: dict[str, str]
-    code_digest: str
+    training_code: str
+    evaluation_code: str
     state_dir: str
     keep_versions: int
 
@@ -63,7 +64,7 @@ def create_pipeline(spec: PipelineSpec, metadata_config: Any, beam_args: list[st
     check = CheckAnomalies(anomalies=validator.outputs["anomalies"])
     transform = _transform(spec, example_gen, schema)
     trainer = _trainer(spec, transform)
-    baselines = TrainBaselines(examples=example_gen.outputs["examples"], code_digest=spec.code_digest)
+    baselines = TrainBaselines(examples=example_gen.outputs["examples"], code_digest=spec.evaluation_code)
     for after_check in (transform, baselines):
         after_check.add_upstream_node(check)
     evaluator = tfx.components.Evaluator(
@@ -78,7 +79,7 @@ def create_pipeline(spec: PipelineSpec, metadata_config: Any, beam_args: list[st
         baselines=baselines.outputs["reports"],
         evaluator_blessing=evaluator.outputs["blessing"],
         gates=spec.gates.model_dump_json(),
-        code_digest=spec.code_digest,
+        code_digest=spec.evaluation_code,
     )
     register = RegisterModel(
         model=trainer.outputs["model"],
@@ -139,7 +140,7 @@ def _transform(spec: PipelineSpec, example_gen: Any, schema: Any) -> Any:
         custom_config={
             features.CONFIG_VOCABULARY: spec.vocabulary_file,
             features.CONFIG_MAX_TOKENS: spec.encoder.max_tokens,
-            "code_digest": spec.code_digest,
+            "code_digest": spec.training_code,
         },
     )
 
@@ -157,6 +158,6 @@ def _trainer(spec: PipelineSpec, transform: Any) -> Any:
             training.CONFIG_TRAIN: spec.train.model_dump(),
             training.CONFIG_EXPERIMENT: spec.experiment,
             training.CONFIG_TAGS: spec.training_tags,
-            "code_digest": spec.code_digest,
+            "code_digest": spec.training_code,
         },
     )
