@@ -5,6 +5,7 @@ rolled out. MLflow is imported when a `Registry` is made.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sazon.errors import RegistryError
@@ -128,12 +129,14 @@ class Registry:
             raise RegistryError(f"{uri} is not in the registry (see: sazon versions)")
         return found
 
-    def download(self, version: Version) -> str:
+    def download(self, version: Version) -> Path:
         """A local directory with the version's SavedModel."""
         import mlflow
 
         mlflow.set_tracking_uri(self._client.tracking_uri)
-        return str(mlflow.artifacts.download_artifacts(f"{version.uri}/artifacts/saved_model"))
+        folder = Path(mlflow.artifacts.download_artifacts(version.uri))
+        flavour = mlflow.models.Model.load(str(folder)).flavors["python_function"]
+        return folder / flavour["artifacts"]["saved_model"]["path"]
 
 
 def _version(item: "ModelVersion") -> Version:

@@ -27,7 +27,7 @@ def evaluate(
         raise DataError(f"{data.name}: no row is labelled, nothing to measure")
     registry = Registry(settings.tracking_uri)
     version = registry.resolve(model)
-    saved_model = Path(registry.download(version))
+    saved_model = registry.download(version)
 
     from models.evaluation import evaluate as measure
     from models.saved_model import SavedTasteModel

@@ -81,7 +81,7 @@ def test_runs_of_killed_processes_are_ended(registry):
 
 
 def test_the_registered_model_answers_alike_in_a_fresh_process(registry, saved_model, report, tmp_path):
-    register(saved_model, report)
+    version = register(saved_model, report)
     texts = ["rico y picante", "", "¡qué asco! 🤢"]
     code = (
         "import sys, json, mlflow, pandas as pd\n"
@@ -96,3 +96,5 @@ def test_the_registered_model_answers_alike_in_a_fresh_process(registry, saved_m
     assert answer["sentiment"] == here.sentiment
     np.testing.assert_allclose(answer["sentiment_probs"], here.sentiment_probs, atol=1e-5)
     np.testing.assert_allclose(answer["taste_probs"], here.taste_probs, atol=1e-5)
+    downloaded = SavedTasteModel(registry.download(version)).predict(texts)
+    np.testing.assert_allclose(downloaded.sentiment_probs, here.sentiment_probs, atol=1e-6)
