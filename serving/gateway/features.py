@@ -22,6 +22,7 @@ class FeastFeatureReader:
         Raises:
             Exception: whatever Feast raises for a store that it cannot open.
         """
+        import prometheus_client  # noqa: F401  Feast turns on its multi-process mode unless it was imported before
         from feast import FeatureStore
 
         self._store = FeatureStore(repo_path=str(repo_path))
