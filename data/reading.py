@@ -44,7 +44,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
     with path.open("rb") as stream:
         if b"\0" in stream.read(65_536):
             raise DataError(f"{path}: a binary file, not CSV")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=True)
+    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
     return _strip(table)
 
 

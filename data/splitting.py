@@ -26,10 +26,10 @@ def assign_splits(feedback: pd.DataFrame, eval_share: float, test_share: float) 
     latest = feedback["created_at"].groupby(groups).max()
     sizes = groups.value_counts()
     order = latest.reset_index(name="at").sort_values(["at", groups.name], ascending=False)[groups.name]
-    reached = sizes.loc[order].cumsum() / len(feedback)
+    before = (sizes.loc[order].cumsum() - sizes.loc[order]) / len(feedback)
     split_of = pd.Series("train", index=order)
-    split_of[reached <= test_share + eval_share] = "eval"
-    split_of[reached <= test_share] = "test"
+    split_of[before < round(test_share + eval_share, 9)] = "eval"
+    split_of[before < round(test_share, 9)] = "test"
     return groups.map(split_of).rename("split")
 
 

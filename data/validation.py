@@ -4,7 +4,7 @@ Every problem of every row is found in one pass, so that a file is mended once, 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -125,6 +125,14 @@ def _texts(table: pd.DataFrame) -> Iterator[Problem]:
     yield from _problems(table, "text", lengths > limit, f"has more than {limit:,} characters")
 
 
+def _unicode(table: pd.DataFrame) -> Iterator[Problem]:
+    """Half a surrogate pair can stand in JSON, and in no text that is written again."""
+    for column in ("feedback_id", "text", "product", "category"):
+        broken = table[column].str.contains(r"[\ud800-\udfff]", regex=True)
+        for problem in _problems(table, column, broken, "holds half a character (an unpaired surrogate)"):
+            yield replace(problem, value=problem.value.encode("utf-8", "replace").decode())
+
+
 def _filled(table: pd.DataFrame) -> Iterator[Problem]:
     for column in ("product", "category"):
         yield from _problems(table, column, table[column] == "", "is empty")
@@ -162,6 +170,7 @@ _CHECKS: tuple[_Check, ...] = (
     _ids,
     _dates,
     _texts,
+    _unicode,
     _filled,
     _one_of("region", schema.REGIONS),
     _one_of("channel", schema.CHANNELS),

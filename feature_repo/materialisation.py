@@ -50,6 +50,8 @@ def aggregate(rows: pd.DataFrame) -> pd.DataFrame:
 def materialise(rows: pd.DataFrame, folder: Path) -> dict[str, Any]:
     """Replaces the offline file and brings the online store up to date; safe to repeat.
 
+    Online values of keys that are not in `rows` stay as an earlier call left them.
+
     Args:
         rows: as for `aggregate`.
         folder: of the store; registry, online store and offline file live there.

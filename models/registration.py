@@ -34,7 +34,7 @@ def register_judged_model(saved_model: Path, report: dict[str, Any], experiment:
     verdict = report["verdict"]
     status = registry.BLESSED if verdict["blessed"] else registry.REJECTED
     record = TrainingRecord.read(saved_model)
-    known = store.of_run(record.mlflow_run_id)
+    known = store.of_training(record.mlflow_run_id)
     if known is not None:
         if (known.status, known.reason) != (status, verdict["reason"]):
             store.set_verdict(known.number, status, verdict["reason"])
@@ -47,7 +47,12 @@ def register_judged_model(saved_model: Path, report: dict[str, Any], experiment:
             with mlflow.start_run(run_name=name, nested=True, tags=tags):
                 mlflow.log_metrics(dict(_numbers(figures)))
         info = _log_model(saved_model)
-    version_tags = {**tags, registry.TAG_STATUS: status, registry.TAG_REASON: verdict["reason"]}
+    version_tags = {
+        **tags,
+        registry.TAG_STATUS: status,
+        registry.TAG_REASON: verdict["reason"],
+        registry.TAG_TRAINING: record.mlflow_run_id,
+    }
     return store.register(info.model_uri, run.info.run_id, info.model_id, version_tags)
 
 

@@ -223,9 +223,11 @@ def _digest_of(entries: tuple[str, ...]) -> str:
 
 
 def _git_revision() -> str:
-    found = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=_REPOSITORY, capture_output=True, text=True, check=False
-    )
+    command = ["git", "describe", "--always", "--dirty"]
+    try:
+        found = subprocess.run(command, cwd=_REPOSITORY, capture_output=True, text=True, check=False)
+    except OSError:  # no git here, as in a container
+        return "unknown"
     return found.stdout.strip() or "unknown"
 
 

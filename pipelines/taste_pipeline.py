@@ -20,8 +20,8 @@ from pipelines.evaluation_config import evaluation_config
 from sazon.schema import SPLITS
 from sazon.settings import EncoderSettings, GateSettings, TrainSettings
 
-# These look at the world outside the pipeline (registry, served directory) and put it right each time.
-NEVER_CACHED = ("RegisterModel", "RollOut")
+# These look at the world outside the pipeline (features, registry, served directory) and put it right each time.
+NEVER_CACHED = ("MaterializeFeatures", "RegisterModel", "RollOut")
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ def configure_logging(terminal_level: int = logging.INFO) -> None:
     terminal.setFormatter(logging.Formatter("%(message)s"))
     terminal.addFilter(logging.Filter(LOGGER_NAME))
     root.addHandler(terminal)
+    logging.getLogger(LOGGER_NAME).setLevel(logging.DEBUG)  # the file keeps what the terminal does not show
     logging.captureWarnings(True)
 
 

@@ -19,6 +19,7 @@ def keep_freed_memory() -> None:
     library = ctypes.CDLL(None)
     if not hasattr(library, "gnu_get_libc_version"):
         return
-    library.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
-    library.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-    library.mallopt(_M_TOP_PAD, 64 << 20)
+    # Older glibc refuses a threshold above 32 MiB.
+    if library.mallopt(_M_MMAP_THRESHOLD, 1 << 30) or library.mallopt(_M_MMAP_THRESHOLD, 32 << 20):
+        library.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+        library.mallopt(_M_TOP_PAD, 64 << 20)

@@ -21,3 +21,5 @@ def quiet_libraries() -> None:
     """No chatter on the terminal, no usage statistics sent to anyone; what the user has set stays."""
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
+    for name in ("no_proxy", "NO_PROXY"):  # our own servers are never behind a proxy
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1", "localhost")))

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sazon.errors import RegistryError
+from sazon.errors import RegistryError, UserError
 from sazon.schema import MODEL_NAME
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
-TAG_STATUS, TAG_REASON, TAG_DIGEST = "status", "reason", "data_digest"
+TAG_STATUS, TAG_REASON, TAG_DIGEST, TAG_TRAINING = "status", "reason", "data_digest", "training_run_id"
 BLESSED, REJECTED = "blessed", "rejected"
 
 
@@ -80,9 +80,11 @@ class Registry:
         found = self._client.search_model_versions(f"name = '{MODEL_NAME}'")
         return sorted((_version(item) for item in found), key=lambda version: -version.number)
 
-    def of_run(self, run_id: str) -> Version | None:
-        """The version that a training run brought forth, if it did."""
-        return next((version for version in self.versions() if version.run_id == run_id), None)
+    def of_training(self, run_id: str) -> Version | None:
+        """The newest version that a training brought forth, if any; its run may have been deleted since."""
+        found = self._client.search_model_versions(f"name = '{MODEL_NAME}'")
+        versions = [_version(item) for item in found if item.tags.get(TAG_TRAINING) == run_id]
+        return max(versions, key=lambda version: version.number, default=None)
 
     def with_alias(self, alias: str) -> Version | None:
         """The version that holds an alias, if any does."""
@@ -110,7 +112,8 @@ class Registry:
         """Finds the version that `models:/taste/N` or `models:/taste@alias` names; the newest for None.
 
         Raises:
-            RegistryError: there is none, or the URI has another form.
+            RegistryError: there is none.
+            UserError: the URI has another form.
         """
         if uri is None:
             newest = next(iter(self.versions()), None)
@@ -124,7 +127,7 @@ class Registry:
             number = int(uri.removeprefix(prefix + "/"))
             found = next((version for version in self.versions() if version.number == number), None)
         else:
-            raise RegistryError(f'"{uri}" is not a model (want {prefix}/N or {prefix}@champion)')
+            raise UserError(f'"{uri}" is not a model (want {prefix}/N or {prefix}@champion)')
         if found is None:
             raise RegistryError(f"{uri} is not in the registry (see: sazon versions)")
         return found

@@ -40,7 +40,7 @@ class EncoderSettings(_Section):
     heads: int = Field(4, ge=1, le=64)
     intermediate: int = Field(1024, ge=8)
     vocabulary: int = Field(6000, ge=200, le=200_000)
-    max_tokens: int = Field(96, ge=8, le=512)
+    max_tokens: int = Field(96, ge=8, le=512, multiple_of=8)
 
     @model_validator(mode="after")
     def _heads_divide_hidden(self) -> Self:

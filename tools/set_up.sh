@@ -8,7 +8,7 @@ fail() { say "$*"; exit 1; }
 
 has_gpu() { command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU; }
 
-wanted="$(cat requirements.lock requirements-gpu.lock setup.py tools/set_up.sh | sha256sum | cut -c1-16)-$(has_gpu && echo gpu || echo cpu)"
+wanted="$PWD $(cat requirements.lock requirements-gpu.lock setup.py tools/set_up.sh | sha256sum | cut -c1-16)-$(has_gpu && echo gpu || echo cpu)"
 stamp=.venv/.sazon-set-up
 [ "$(cat "$stamp" 2>/dev/null || true)" = "$wanted" ] && exit 0
 
@@ -19,6 +19,7 @@ if command -v flock >/dev/null 2>&1; then flock 9; fi
 rm -f "$stamp"
 
 uv=$(command -v uv || true)
+[ -n "$uv" ] || [ ! -x .uv/bin/uv ] || uv=.uv/bin/uv
 if [ -z "$uv" ]; then
   command -v python3 >/dev/null 2>&1 || fail "python3 is missing; install Python 3.11 (Debian: apt-get install python3 python3-pip)"
   say "fetching uv with pip"
@@ -29,7 +30,8 @@ if [ -z "$uv" ]; then
 fi
 
 say "making .venv with Python 3.11"
-"$uv" venv --quiet --clear --python 3.11 .venv ||
+rm -rf .venv
+"$uv" venv --quiet --python 3.11 .venv ||
   fail "no CPython 3.11 here and none could be fetched; install it (Debian 12: apt-get install python3.11, or pyenv install 3.11) and try again"
 say "installing $(grep -c '==' requirements.lock) locked packages"
 "$uv" pip install --quiet --python .venv/bin/python --no-deps --require-hashes -r requirements.lock

@@ -12,6 +12,9 @@ def evaluate(
     model: Annotated[
         str | None, typer.Option(help="models:/taste/N or models:/taste@alias; the newest version by default.")
     ] = None,
+    split: Annotated[
+        str, typer.Option(help="Rows to measure where the file has a `split` column: test, eval, train, all.")
+    ] = "test",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print macro-F1, accuracy, figures per class and per taste, with 95% intervals."""
@@ -21,10 +24,12 @@ def evaluate(
 
     settings = load_settings()
     rows = read_feedback(data)
+    if split != "all" and "split" in rows and (rows["split"] != "").any():
+        rows = rows[rows["split"] == split].reset_index(drop=True)
     if not (rows["sentiment"] != "").any() and not rows["tastes"].notna().any():
         from sazon.errors import DataError
 
-        raise DataError(f"{data.name}: no row is labelled, nothing to measure")
+        raise DataError(f"{data.name}: no labelled row of split {split}, nothing to measure")
     registry = Registry(settings.tracking_uri)
     version = registry.resolve(model)
     saved_model = registry.download(version)

@@ -4,8 +4,8 @@ from typing import Any
 
 
 def comparison(reports: dict[str, dict[str, Any]]) -> str:
-    """Classifiers side by side on the test split and its sources, each figure with its 95% interval."""
-    lines = [f"{'test rows':<22}{'model':<16}{'sentiment macro-F1':<24}{'tastes micro-F1':<24}{'tastes macro-F1':<24}"]
+    """Classifiers side by side on all rows and on each source, each figure with its 95% interval."""
+    lines = [f"{'rows':<22}{'model':<16}{'sentiment macro-F1':<24}{'tastes micro-F1':<24}{'tastes macro-F1':<24}"]
     first = next(iter(reports.values()))
     sources = [name for name in first["slices"] if name.startswith("source=") and not name.endswith("=unknown")]
     for place in ["all", *(sources if len(sources) > 1 else [])]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sazon.errors import PipelineError, ServingError
+from sazon.errors import PipelineError, ServingError, UserError
 from sazon.logging import get_logger
 from sazon.schema import MODEL_NAME
 
@@ -63,15 +63,16 @@ def up(
     from sazon.settings import load_settings
 
     settings = load_settings(preset=preset)
-    source = data or SAMPLE
+    source, _ = data or SAMPLE, settings.resolved_encoder  # an unknown preset is refused here
     started_s = time.monotonic()
     prepare_dataset(source, settings.state.datasets, settings.split)  # a bad file is refused before anything starts
     processes = Processes(settings.state.logs)
     with _stopping_cleanly(processes):
         addresses = _choose_addresses(settings)
         seconds = {"validate": time.monotonic() - started_s}
-        with _timed(seconds, "mlflow"):
-            _start_mlflow(processes, settings, addresses)
+        if not settings.mlflow.tracking_uri:
+            with _timed(seconds, "mlflow"):
+                _start_mlflow(processes, settings, addresses)
         with _timed(seconds, "pipeline"):
             trained = _train(settings, addresses, source, preset, epochs)
         with _timed(seconds, "serve"):
@@ -132,7 +133,7 @@ def _choose_addresses(settings: "Settings") -> Addresses:
             _LOG.info("port %d is taken, %s uses %d", preferred, name, port)
         places.append(f"{host}:{port}")
     mlflow, rest, grpc, page = places
-    return Addresses(f"http://{mlflow}", f"http://{rest}", grpc, f"http://{page}")
+    return Addresses(settings.mlflow.tracking_uri or f"http://{mlflow}", f"http://{rest}", grpc, f"http://{page}")
 
 
 def _command(*arguments: str) -> list[str]:
@@ -178,6 +179,8 @@ def _train(
         child.terminate()
         child.wait()
         raise
+    if child.returncode == UserError.exit_code:
+        raise UserError("the pipeline refused its input or settings (reason above)")
     if child.returncode != 0:
         raise PipelineError("the pipeline failed; nothing was rolled out")
     result: dict[str, Any] = json.loads(output)
@@ -220,6 +223,10 @@ def _show(addresses: Addresses, summary: dict[str, Any]) -> None:
 
     prediction, figures = summary["prediction"], dict(summary["training"]["figures"])
     _LOG.info("\n%s\n", comparison({"BERT": figures.pop("taste"), **figures}))
+    training = summary["training"]
+    _LOG.info("version %d %s: %s\n", training["version"], training["status"], training["reason"])
+    if training["version"] != summary["version"]:
+        _LOG.info("version %d keeps serving, version %d is not rolled out\n", summary["version"], training["version"])
     for step, spent_s in summary["seconds"].items():
         _LOG.info("  %-10s %6.1f s", step, spent_s)
     _LOG.info("\nready: model version %d%s\n", summary["version"], f" ({summary['note']})" if summary["note"] else "")

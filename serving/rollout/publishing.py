@@ -25,11 +25,15 @@ def roll_out(saved_model: Path, version: int, served: Path, registry: Registry, 
     Returns:
         The published directory.
 
+    A directory of that number with other content (damaged, or of a registry that was deleted) is replaced.
+
     Raises:
-        ServingError: a directory of that number is there with other content.
+        ServingError: the published directory is not what was written.
     """
     target = served / MODEL_NAME / str(version)
     remove_partials(target.parent)
+    if target.exists() and _checksums(target) != _checksums(saved_model):
+        _retire(target)
     if not target.exists():
         with atomic_directory(target) as staging:
             shutil.copytree(saved_model, staging, dirs_exist_ok=True)
@@ -37,7 +41,7 @@ def roll_out(saved_model: Path, version: int, served: Path, registry: Registry, 
             (staging / CHECKSUMS).write_text(_checksums(staging), encoding="utf-8")
     verify(target)
     _move_aliases(registry, version)
-    _prune(target.parent, keep_versions, registry)
+    _prune(target.parent, version, keep_versions, registry)
     return target
 
 
@@ -47,9 +51,13 @@ def verify(folder: Path) -> None:
     Raises:
         ServingError: a file is missing, changed, or was added.
     """
-    listed = folder / CHECKSUMS
-    if not listed.is_file() or listed.read_text(encoding="utf-8") != _checksums(folder):
+    if _listed_checksums(folder) != _checksums(folder):
         raise ServingError(f"{folder}: content does not match its checksums; remove it and roll out again")
+
+
+def _listed_checksums(folder: Path) -> str:
+    listed = folder / CHECKSUMS
+    return listed.read_text(encoding="utf-8") if listed.is_file() else ""
 
 
 def _checksums(folder: Path) -> str:
@@ -69,10 +77,19 @@ def _move_aliases(registry: Registry, version: int) -> None:
         registry.drop_alias(CHALLENGER)
 
 
-def _prune(model_dir: Path, keep_versions: int, registry: Registry) -> None:
+def _prune(model_dir: Path, version: int, keep_versions: int, registry: Registry) -> None:
+    """Removes old versions, and those above the champion: a model server serves the greatest number it finds."""
     numbers = sorted((int(path.name) for path in model_dir.iterdir() if path.name.isdigit()), reverse=True)
     holders = (registry.with_alias(CHAMPION), registry.with_alias(PREVIOUS))
-    kept = set(numbers[:keep_versions]) | {holder.number for holder in holders if holder}
+    below = [number for number in numbers if number <= version]
+    kept = set(below[:keep_versions]) | {holder.number for holder in holders if holder and holder.number <= version}
     for number in numbers:
         if number not in kept:
-            shutil.rmtree(model_dir / str(number))
+            _retire(model_dir / str(number))
+
+
+def _retire(folder: Path) -> None:
+    """Takes a version away in one step; a kill in between leaves only what the next rollout sweeps."""
+    leaving = folder.with_name(f".{folder.name}.retired.partial")
+    folder.rename(leaving)
+    shutil.rmtree(leaving)

@@ -61,7 +61,7 @@ def test_the_metrics_counted_the_question_and_the_features_were_read(summary):
 def test_the_second_run_reuses_every_costly_step(summary, sazon, easy_file):
     again = sazon.json("train", "--data", easy_file)
     fresh = {step["name"] for step in again["steps"] if not step["cached"]}
-    assert fresh == {"Validate", "Prepare", "RegisterModel", "RollOut"}
+    assert fresh == {"Validate", "Prepare", "MaterializeFeatures", "RegisterModel", "RollOut"}
     assert again["version"] == 1
     assert [version["aliases"] for version in sazon.json("versions")] == [["champion"]]
 

@@ -11,7 +11,7 @@ import pytest
 from models.evaluation import evaluate
 from models.registration import register_judged_model
 from models.saved_model import SavedTasteModel
-from sazon.errors import RegistryError
+from sazon.errors import RegistryError, UserError
 from sazon.registry import Registry
 
 pytestmark = pytest.mark.integration
@@ -46,15 +46,8 @@ def test_a_version_is_registered_once_with_verdict_figures_and_plots(registry, s
     assert plots == {f"evaluation/{name}" for name in ("report.json", "confusion.png", "calibration.png")}
 
 
-def test_the_verdict_can_change_and_the_version_stays(registry, saved_model, report, monkeypatch):
-    from models import registration
-    from models.saved_model import TrainingRecord
-
+def test_the_same_training_is_registered_once_and_its_verdict_can_change(registry, saved_model, report):
     first = register(saved_model, report)
-    record = TrainingRecord.read(saved_model)
-    monkeypatch.setattr(
-        registration.TrainingRecord, "read", lambda _: TrainingRecord(**{**vars(record), "mlflow_run_id": first.run_id})
-    )
     report["verdict"] = {"blessed": False, "reason": "gates were tightened"}
     again = register(saved_model, report)
     assert (again.number, again.status) == (first.number, "rejected")
@@ -62,14 +55,19 @@ def test_the_verdict_can_change_and_the_version_stays(registry, saved_model, rep
 
 
 def test_aliases_move_and_are_resolved(registry, saved_model, report):
-    register(saved_model, report)
-    register(saved_model, report)
+    first = register(saved_model, report)
+    source = registry.client.get_model_version("taste", "1").source
+    registry.register(source, first.run_id, None, {})
     registry.set_alias("champion", 2)
     assert registry.resolve("models:/taste@champion").number == 2
     assert registry.resolve("models:/taste/1").number == 1
     assert registry.resolve(None).number == 2
-    for wrong in ("models:/taste/9", "models:/taste@none", "taste"):
-        with pytest.raises(RegistryError):
+    for wrong, error in (
+        ("models:/taste/9", RegistryError),
+        ("models:/taste@none", RegistryError),
+        ("taste", UserError),
+    ):
+        with pytest.raises(error):
             registry.resolve(wrong)
 
 

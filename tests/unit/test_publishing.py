@@ -54,7 +54,7 @@ def test_leftovers_of_a_killed_rollout_are_removed(saved_model, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["changed", "missing", "added"])
-def test_a_damaged_directory_is_refused(saved_model, tmp_path, damage):
+def test_a_damaged_directory_is_noticed_and_replaced(saved_model, tmp_path, damage):
     registry = FakeRegistry()
     folder = roll_out(saved_model, 1, tmp_path / "served", registry, keep_versions=3)
     if damage == "changed":
@@ -65,10 +65,16 @@ def test_a_damaged_directory_is_refused(saved_model, tmp_path, damage):
         (folder / "new").write_text("x")
     with pytest.raises(ServingError, match="checksums"):
         verify(folder)
-    registry.aliases.clear()
-    with pytest.raises(ServingError):
-        roll_out(saved_model, 1, tmp_path / "served", registry, keep_versions=3)
-    assert registry.aliases == {}
+    roll_out(saved_model, 1, tmp_path / "served", registry, keep_versions=3)
+    verify(folder)
+
+
+def test_going_back_to_an_older_version_unpublishes_the_newer_one(saved_model, tmp_path):
+    registry, served = FakeRegistry(), tmp_path / "served"
+    for version in (1, 2, 1):
+        roll_out(saved_model, version, served, registry, keep_versions=3)
+    assert registry.aliases == {"champion": 1, "previous": 2}
+    assert [path.name for path in (served / "taste").iterdir()] == ["1"]
 
 
 def test_old_versions_go_but_never_the_champion(saved_model, tmp_path):

@@ -39,3 +39,8 @@ def test_the_test_split_is_the_latest_part():
 def test_a_given_split_is_honoured():
     frame = table([("a", "", 1), ("b", "", 2)]).assign(split=["test", "train"])
     assert assign_splits(frame, 0.1, 0.2).tolist() == ["test", "train"]
+
+
+def test_large_families_leave_no_split_empty():
+    frame = table([(f"texto {day}", f"familia {day // 20}", day) for day in range(100)])
+    assert assign_splits(frame, 0.1, 0.15).value_counts().to_dict() == {"train": 60, "eval": 20, "test": 20}

@@ -99,3 +99,16 @@ def test_the_three_formats_read_alike(tmp_path, good_row):
     first, *others = (read_feedback(tmp_path / f"a.{ending}") for ending in ("csv", "jsonl", "parquet"))
     for other in others:
         pd.testing.assert_frame_equal(first, other)
+
+
+def test_half_a_surrogate_pair_is_named(tmp_path, good_row):
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({**good_row, "text": "rico \ud83d"}), encoding="utf-8")
+    with pytest.raises(DataError, match="row 1, column text"):
+        read_feedback(path)
+
+
+def test_a_trailing_comma_shifts_no_column(tmp_path, good_row):
+    path = tmp_path / "a.csv"
+    path.write_text(",".join(good_row) + "\n" + ",".join(f'"{cell}"' for cell in good_row.values()) + ",\n")
+    assert read_feedback(path)["region"].tolist() == ["Lima"]
