@@ -7,7 +7,7 @@ Unknown keys are errors. Secrets belong in the environment only.
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
@@ -33,19 +33,24 @@ class _Section(BaseModel):
 
 
 class EncoderSettings(_Section):
-    """Size of the BERT encoder trained from scratch."""
+    """Shape of the BERT encoder."""
 
     layers: int = Field(4, ge=1, le=48)
     hidden: int = Field(256, ge=8, le=4096)
     heads: int = Field(4, ge=1, le=64)
     intermediate: int = Field(1024, ge=8)
-    vocabulary: int = Field(6000, ge=200, le=200_000)
-    max_tokens: int = Field(96, ge=8, le=512, multiple_of=8)
+    vocabulary: int = Field(6000, ge=200, le=500_000)
+    max_tokens: int = Field(96, ge=8, le=512, multiple_of=8, description="longest text in tokens; the rest is cut")
+    positions: int = Field(512, ge=8, le=8192, description="size of the table of positions")
+    activation: Literal["gelu", "gelu_new", "relu"] = Field("gelu", description="as `hidden_act` of a checkpoint")
+    norm_epsilon: float = Field(1e-12, gt=0)
 
     @model_validator(mode="after")
-    def _heads_divide_hidden(self) -> Self:
+    def _sizes_agree(self) -> Self:
         if self.hidden % self.heads:
             raise ValueError(f"heads ({self.heads}) must divide hidden ({self.hidden})")
+        if self.max_tokens > self.positions:
+            raise ValueError(f"max_tokens ({self.max_tokens}) must not be over positions ({self.positions})")
         return self
 
 
@@ -54,14 +59,27 @@ class TrainSettings(_Section):
 
     epochs: int = Field(6, ge=1, le=1000)
     batch_size: int = Field(64, ge=1, le=4096)
+    accumulate: int = Field(1, ge=1, le=1024, description="batches whose gradients make one step")
     learning_rate: float = Field(8e-4, gt=0)
+    layer_decay: float = Field(1.0, gt=0, le=1, description="learning rate of a layer relative to the one above it")
     warmup_share: Share = 0.1
     weight_decay: float = Field(0.01, ge=0)
+    clip_norm: float = Field(1.0, gt=0, description="gradients are scaled down to this global norm")
     dropout: Share = 0.1
     token_dropout: Share = Field(0.1, description="share of tokens replaced by [MASK] while training")
     label_smoothing: Share = 0.05
+    class_weights: bool = Field(True, description="weigh rare labels up")
+    rdrop: float = Field(0.0, ge=0, description="weight of the divergence between two dropout passes; doubles the time")
     patience: int = Field(3, ge=1, description="epochs without a better eval macro-F1 before stopping")
     seed: int = 13
+    backend: Literal["tensorflow", "jax", "torch"] = Field("tensorflow", description="Keras backend that trains")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of matrix products; auto: bfloat16 where the hardware has it"
+    )
+    devices: int = Field(1, ge=0, description="GPUs that share each batch; 0: all of them")
+    context: bool = Field(False, description="features of product and region enter beside the text")
+    context_dropout: Share = Field(0.5, description="share of rows whose context is hidden while training")
+    checkpoint_s: float = Field(30.0, ge=0, description="seconds between checkpoints; a killed run goes on from the last")
 
 
 class SplitSettings(_Section):
@@ -113,7 +131,7 @@ class Settings(BaseSettings):
     )
 
     home: Path = Path("var")
-    preset: str = Field("small", description="named encoder: tiny, small")
+    preset: str = Field("small", description="shipped encoder, directory in transformers format, or hub id")
     encoder: EncoderSettings | None = Field(None, description="overrides the preset's size")
     train: TrainSettings = TrainSettings()
     split: SplitSettings = SplitSettings()
