@@ -9,5 +9,6 @@ TASTE_LABELS: Final = "taste_labels"
 TASTE_WEIGHT: Final = "taste_weight"
 
 # What Transform passes to the model beside the raw columns.
+CONFIG_TOKENISER: Final = "tokeniser_dir"
 CONFIG_VOCABULARY: Final = "vocabulary_file"
 CONFIG_MAX_TOKENS: Final = "max_tokens"

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from models import features
-from models.tokeniser import tokenise
+from models.tokeniser import Tokeniser
 from sazon.schema import SENTIMENTS, TASTES
 
 
@@ -15,14 +15,15 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
 
     Args:
         inputs: raw columns as sparse tensors (optional ones) or (batch, 1) tensors.
-        custom_config: `vocabulary_file` (one token a line) and `max_tokens`.
+        custom_config: `tokeniser_dir` (transformers format) and `max_tokens`.
 
     Returns:
         tokens (batch, None) int64 sparse; sentiment_label (batch, 1) int64, 0 where unlabelled; sentiment_weight
         (batch, 1) float32, 0 where unlabelled; taste_labels (batch, 10) float32 in {0, 1}; taste_weight (batch, 1).
     """
-    vocabulary = Path(custom_config[features.CONFIG_VOCABULARY]).read_text(encoding="utf-8").splitlines()
-    tokens = tokenise(tf.squeeze(inputs["text"], 1), vocabulary, int(custom_config[features.CONFIG_MAX_TOKENS]))
+    tokens = _tokeniser(custom_config).tokenise(
+        tf.squeeze(inputs["text"], 1), int(custom_config[features.CONFIG_MAX_TOKENS])
+    )
     sentiment, tastes = _named(inputs["sentiment"], SENTIMENTS), _named(inputs["tastes"], TASTES)
     return {
         features.TOKENS: tf.cast(tokens, tf.int64).to_sparse(),
@@ -31,6 +32,12 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
         features.TASTE_LABELS: tastes,
         features.TASTE_WEIGHT: tf.cast(_sum_of_row(inputs["tastes_labelled"]), tf.float32),
     }
+
+
+def _tokeniser(custom_config: dict[str, Any]) -> Tokeniser:
+    if features.CONFIG_TOKENISER in custom_config:
+        return Tokeniser.read(Path(custom_config[features.CONFIG_TOKENISER]))
+    return Tokeniser(tuple(Path(custom_config[features.CONFIG_VOCABULARY]).read_text(encoding="utf-8").splitlines()))
 
 
 def _named(column: tf.SparseTensor, names: tuple[str, ...]) -> tf.Tensor:
