@@ -33,7 +33,7 @@ setup(
         include=["sazon*", "data*", "models*", "components*", "pipelines*", "feature_repo*", "serving*"]
     ),
     package_data={
-        "data": ["*.csv", "*.json", "written/*.csv", "generator/phrases/*.txt"],
+        "data": ["*.csv", "*.json", "written/*.csv", "behavioural/*.csv", "generator/phrases/*.txt"],
         "serving.gateway": ["templates/*", "static/*"],
     },
     install_requires=CORE,

@@ -1,4 +1,4 @@
-"""Measures the candidate on the test split, beside the baselines, and gives the verdict."""
+"""Measures the candidate on the test split, beside the baselines and the present champion, and gives the verdict."""
 
 import json
 from pathlib import Path
@@ -8,13 +8,15 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, Model, ModelBlessing
 
 from components.artifacts import Report, read_report, split_files, write_report
-from models.blessing import Verdict, judge
-from models.evaluation import evaluate
+from models.judgement import Champion, report_on
 from models.raw_examples import read_raw_examples
-from models.saved_model import SavedTasteModel
+from models.saved_model import SavedTasteModel, TrainingRecord
+from sazon.logging import get_logger
+from sazon.registry import CHAMPION, Registry
 from sazon.settings import GateSettings
 
 SAVED_MODEL = "Format-Serving"
+_LOG = get_logger("judge")
 
 
 @component
@@ -32,17 +34,36 @@ def JudgeModel(  # noqa: N802
     Args:
         examples: raw examples.
         model: the candidate.
-        baselines: reports by name.
+        baselines: as TrainBaselines wrote them.
         evaluator_blessing: the Evaluator's own verdict, by its thresholds.
         report: out: figures of candidate and baselines, and the verdict.
         gates: GateSettings as JSON.
         code_digest: only there for the cache key.
     """
-    test = read_raw_examples(split_files(examples, "test"))
-    candidate = evaluate(test, SavedTasteModel(Path(model.uri) / SAVED_MODEL).predict(list(test["text"]))).as_dict()
-    others = read_report(baselines)
-    verdict = judge(candidate, others, GateSettings.model_validate(json.loads(gates)))
-    if verdict.blessed and not evaluator_blessing.get_int_custom_property("blessed"):
-        verdict = Verdict(False, "the Evaluator's thresholds were not met: accuracy is not above the majority class")
-    content = {"candidate": candidate, "baselines": others, "verdict": vars(verdict)}
+    saved_model = Path(model.uri) / SAVED_MODEL
+    record = TrainingRecord.read(saved_model)
+    content = report_on(
+        SavedTasteModel(saved_model),
+        read_raw_examples(split_files(examples, "test")),
+        read_report(baselines),
+        GateSettings.model_validate(json.loads(gates)),
+        temperature=record.temperature,
+        champion=_load_champion(record.mlflow_run_id),
+        evaluator_blessed=bool(evaluator_blessing.get_int_custom_property("blessed")),
+    )
     write_report(report, content)
+
+
+def _load_champion(candidate_run: str) -> Champion | None:
+    """The champion, unless there is none, the candidate itself is it, or it does not load."""
+    import mlflow
+
+    try:
+        registry = Registry(mlflow.get_tracking_uri())
+        version, own = registry.with_alias(CHAMPION), registry.of_training(candidate_run)
+        if version is None or version == own:
+            return None
+        return Champion(version.uri, SavedTasteModel(registry.download(version)))
+    except Exception as error:  # a champion that is broken or gone must not stop its successor
+        _LOG.warning("the champion cannot be measured beside the candidate: %s", " ".join(str(error).split())[:200])
+        return None

@@ -5,8 +5,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples
 
 from components.artifacts import Report, split_files, write_report
-from models.baselines import BASELINES, Baseline
-from models.evaluation import evaluate
+from models.judgement import measure_baselines
 from models.raw_examples import read_raw_examples
 
 
@@ -14,7 +13,6 @@ from models.raw_examples import read_raw_examples
 def TrainBaselines(  # noqa: N802
     examples: InputArtifact[Examples], reports: OutputArtifact[Report], code_digest: Parameter[str]
 ) -> None:
-    """Writes one report a baseline. `code_digest` is only there for the cache key."""
+    """Writes reports and answers of all baselines. `code_digest` is only there for the cache key."""
     train, test = (read_raw_examples(split_files(examples, split)) for split in ("train", "test"))
-    answers = {name: Baseline(name).fit(train).predict(list(test["text"])) for name in BASELINES}
-    write_report(reports, {name: evaluate(test, answer).as_dict() for name, answer in answers.items()})
+    write_report(reports, measure_baselines(train, test))

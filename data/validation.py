@@ -36,13 +36,17 @@ class Problem:
         return asdict(self)
 
 
-def find_problems(table: pd.DataFrame) -> list[Problem]:
-    """Checks all rows of a table of text cells that has the required columns.
+def find_problems(table: pd.DataFrame, checks: "tuple[_Check, ...] | None" = None) -> list[Problem]:
+    """Checks all rows of a table of text cells that has the columns which the checks look at.
+
+    Args:
+        table: the rows.
+        checks: all those of the contract by default.
 
     Returns:
         All problems, by row, then by column.
     """
-    problems = [problem for check in _CHECKS for problem in check(table)]
+    problems = [problem for check in checks or _CHECKS for problem in check(table)]
     return sorted(problems, key=lambda problem: (problem.row, problem.column))
 
 
@@ -67,15 +71,39 @@ def read_feedback(path: Path) -> pd.DataFrame:
     Raises:
         DataError: unreadable, a column is missing, or rows are bad (`problems` lists them all).
     """
-    table = read_cells(path)
+    return type_feedback(read_cells(path), path)
+
+
+def type_feedback(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Checks and types the cells of a file that was read already; see `read_feedback`."""
     check_columns(table, path.name)
-    problems = find_problems(table)
-    if problems:
-        more = f" (and {len(problems) - 1} more; see: sazon data validate {path})" if len(problems) > 1 else ""
-        raise DataError(
-            problems[0].describe(path.name) + more, tuple(problem.describe(path.name) for problem in problems)
-        )
+    check_label_set(table, path.name)
+    refuse_problems(find_problems(table), path, f"; see: sazon data validate {path}")
     return _typed(table)
+
+
+def check_label_set(table: pd.DataFrame, name: str) -> None:
+    """Refuses a table whose sentiments are all unknown: a file of another label set, not one with mistakes.
+
+    Raises:
+        DataError: several labels, and none of them is a sentiment.
+    """
+    found = sorted(set(table["sentiment"]) - {""})
+    if len(found) > 1 and not set(found) & set(schema.SENTIMENTS):
+        shown = ", ".join(found[:6]) + (", …" if len(found) > 6 else "")
+        raise DataError(f"{name}, column sentiment: labels {shown} (want {', '.join(schema.SENTIMENTS)}, or nothing)")
+
+
+def refuse_problems(problems: list[Problem], path: Path, remedy: str = "") -> None:
+    """Turns problems into one error: the first in words, all in its list.
+
+    Raises:
+        DataError: there is a problem.
+    """
+    if problems:
+        lines = tuple(problem.describe(path.name) for problem in problems)
+        more = f" (and {len(lines) - 1} more{remedy})" if len(lines) > 1 else ""
+        raise DataError(lines[0] + more, lines)
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
@@ -83,13 +111,20 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
     typed = table[known].copy()
     typed["created_at"] = pd.to_datetime(table["created_at"], utc=True, format="ISO8601")
     typed["rating"] = pd.to_numeric(table["rating"].replace("", None))
-    # An empty cell says "none of the ten" only where somebody labelled tastes at all, and labelled this row.
+    typed["tastes"] = type_tastes(table)
+    return typed
+
+
+def type_tastes(table: pd.DataFrame) -> list[tuple[str, ...] | None]:
+    """The `tastes` cells of checked rows as tuples of labels, None for a row that nobody labelled.
+
+    An empty cell says "none of the ten" only where somebody labelled tastes at all, and labelled this row.
+    """
     file_has_tastes = bool((table["tastes"] != "").any())
-    typed["tastes"] = [
+    return [
         tuple(sorted(set(_labels(cell)), key=schema.TASTES.index)) if cell or (file_has_tastes and sentiment) else None
         for cell, sentiment in zip(table["tastes"], table["sentiment"], strict=True)
     ]
-    return typed
 
 
 def _labels(cell: str) -> list[str]:
@@ -127,7 +162,7 @@ def _texts(table: pd.DataFrame) -> Iterator[Problem]:
 
 def _unicode(table: pd.DataFrame) -> Iterator[Problem]:
     """Half a surrogate pair can stand in JSON, and in no text that is written again."""
-    for column in ("feedback_id", "text", "product", "category"):
+    for column in {"feedback_id", "text", "product", "category"} & set(table.columns):
         broken = table[column].str.contains(r"[\ud800-\udfff]", regex=True)
         for problem in _problems(table, column, broken, "holds half a character (an unpaired surrogate)"):
             yield replace(problem, value=problem.value.encode("utf-8", "replace").decode())
@@ -166,16 +201,21 @@ def _splits(table: pd.DataFrame) -> Iterator[Problem]:
 
 _Check = Callable[[pd.DataFrame], Iterator[Problem]]
 
-_CHECKS: tuple[_Check, ...] = (
-    _ids,
-    _dates,
+LABEL_CHECKS: tuple[_Check, ...] = (
     _texts,
     _unicode,
+    _one_of("sentiment", schema.SENTIMENTS, empty_is_fine=True),
+    _tastes,
+)
+"""What holds for any labelled file."""
+
+_CHECKS: tuple[_Check, ...] = (
+    *LABEL_CHECKS,
+    _ids,
+    _dates,
     _filled,
     _one_of("region", schema.REGIONS),
     _one_of("channel", schema.CHANNELS),
     _ratings,
-    _one_of("sentiment", schema.SENTIMENTS, empty_is_fine=True),
-    _tastes,
     _splits,
 )

@@ -1,4 +1,4 @@
-"""Plots of an evaluation: confusion matrix and calibration, drawn for people who would rather look than read."""
+"""Plots of an evaluation: confusion matrix, calibration and slices, for people who would rather look than read."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from sazon.schema import SENTIMENTS
 
-_INK, _ACCENT = "#3b2a20", "#c2461f"
+_INK, _ACCENT, _PALE = "#3b2a20", "#c2461f", "#d9a68f"
 
 
 def plot_confusion(confusion: list[list[int]]) -> Any:
@@ -28,19 +28,44 @@ def plot_confusion(confusion: list[list[int]]) -> Any:
     return figure
 
 
-def plot_calibration(calibration: list[dict[str, float]], error: float) -> Any:
-    """A matplotlib figure: accuracy against confidence.
+def plot_calibration(sentiment: dict[str, Any]) -> Any:
+    """A matplotlib figure: accuracy against confidence, as served and, where it is known, before scaling.
 
     Args:
-        calibration: filled bins with `confidence`, `accuracy`, `rows`, as from `metrics.calibration_bins`.
-        error: expected calibration error, for the title.
+        sentiment: the `sentiment` part of a report.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.6, 4.0), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=_INK, linewidth=0.8, linestyle=":")
-    confidence, accuracy = ([bin_[key] for bin_ in calibration] for key in ("confidence", "accuracy"))
-    axes.plot(confidence, accuracy, marker="o", color=_ACCENT)
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy", title=f"Calibration, error {error:.3f}")
+    curves = [("as served", _ACCENT, sentiment["calibration"], sentiment["calibration_error"])]
+    if before := sentiment["unscaled"]:
+        curves.append(("before scaling", _PALE, before["bins"], before["error"]))
+    for name, colour, bins, error in reversed(curves):
+        confidence, accuracy = ([bin_[key] for bin_ in bins] for key in ("confidence", "accuracy"))
+        axes.plot(confidence, accuracy, marker="o", color=colour, label=f"{name}, error {error:.3f}")
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy", title="Calibration of sentiment")
+    axes.legend(loc="upper left", frameon=False)
+    return figure
+
+
+def plot_slices(report: dict[str, Any]) -> Any:
+    """A matplotlib figure: macro-F1 of sentiment on each slice with its 95% interval, worst first, all rows as a line.
+
+    Args:
+        report: a report with at least one slice.
+    """
+    from matplotlib.figure import Figure
+
+    lines = [(name, line["macro_f1"], line["rows"]) for name, line in report["slices"].items() if "macro_f1" in line]
+    lines.sort(key=lambda line: -line[1]["value"])
+    figure = Figure(figsize=(6.4, 1.2 + 0.24 * len(lines)), layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(report["sentiment"]["macro_f1"]["value"], color=_INK, linewidth=0.8, linestyle=":")
+    for row, (_, interval, _) in enumerate(lines):
+        axes.plot([interval["low"], interval["high"]], [row, row], color=_PALE, linewidth=3)
+        axes.plot(interval["value"], row, marker="o", markersize=4, color=_ACCENT)
+    axes.set(xlim=(0, 1), xlabel="macro-F1 of sentiment", title="Slices of the test split, 95% intervals")
+    axes.set_yticks(range(len(lines)), [f"{name} ({rows:,})" for name, _, rows in lines], fontsize=8)
     return figure

@@ -41,6 +41,7 @@ class TrainingRecord:
     vocabulary: int
     thresholds: list[float]
     epochs: list[dict[str, Any]]
+    temperature: float = 1.0
 
     def write(self, folder: Path) -> None:
         """Saves it into a SavedModel directory."""

@@ -1,73 +1,130 @@
 """`sazon evaluate`: measure a registered version on a labelled file."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from models.baselines import Classifier
+    from sazon.registry import Registry
+
 
 def evaluate(
-    data: Annotated[Path, typer.Option(help="Labelled feedback: CSV, JSON lines or Parquet.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="CSV, JSON lines or Parquet with at least text and sentiment (empty: not labelled); tastes are "
+            "measured and source, region, channel, category and phenomenon sliced by where they are columns."
+        ),
+    ],
     model: Annotated[
         str | None, typer.Option(help="models:/taste/N or models:/taste@alias; the newest version by default.")
     ] = None,
     split: Annotated[
         str, typer.Option(help="Rows to measure where the file has a `split` column: test, eval, train, all.")
     ] = "test",
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="Test the difference in macro-F1 to another model on the same rows: models:/taste/N, "
+            "models:/taste@alias, or a baseline fitted on the file of --train: tfidf_logistic, random_forest."
+        ),
+    ] = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(help="Labelled file to fit the baseline of --against on (split train, where it has splits)."),
+    ] = None,
+    errors: Annotated[int, typer.Option(min=0, help="Show so many of the worst confident mistakes.")] = 0,
+    behaviour: Annotated[bool, typer.Option("--behaviour", help="Run the behavioural tests and hard texts too.")] = (
+        False
+    ),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print macro-F1, accuracy, figures per class and per taste, with 95% intervals."""
-    from data.validation import read_feedback
+    """Print macro-F1, accuracy, calibration, figures per class, taste and slice, with 95% intervals."""
+    from data.labelled import read_labelled
+    from sazon.errors import DataError
     from sazon.registry import Registry
     from sazon.settings import load_settings
 
-    settings = load_settings()
-    rows = read_feedback(data)
+    rows = _of_split(read_labelled(data), split, data.name)
+    registry = Registry(load_settings().tracking_uri)
+    version = registry.resolve(model)
+    folder = registry.download(version)
+    if against and not (rows["sentiment"] != "").any():
+        raise DataError(f"{data.name}: no sentiment is labelled, --against has nothing to compare")
+    other = _rival(against, train, registry) if against else None
+
+    from models import evaluation
+    from models.behaviour import measure_behaviour
+    from models.error_analysis import worst_mistakes
+    from models.saved_model import SavedTasteModel, TrainingRecord
+
+    classifier, temperature = SavedTasteModel(folder), TrainingRecord.read(folder).temperature
+    texts = list(rows["text"])
+    answers = classifier.predict(texts)
+    report = evaluation.evaluate(rows, answers, temperature).as_dict()
+    result = {"model": version.uri, "rows": len(rows), **_headline(report), **report}
+    if other:
+        compared = evaluation.compare_sentiment(rows, answers.sentiment, other.predict(texts).sentiment)
+        result["comparison"] = {"against": against, **asdict(compared)}
+    if errors:
+        result["mistakes"] = worst_mistakes(rows, answers, errors).to_dict("records")
+    if behaviour:
+        result["behaviour"] = measure_behaviour(classifier, temperature).as_dict()
+    typer.echo(json.dumps(result, ensure_ascii=False) if as_json else _for_people(result))
+
+
+def _of_split(rows: "pd.DataFrame", split: str, name: str) -> "pd.DataFrame":
+    """The labelled rows of a split, or of the whole file where it knows no splits."""
+    from sazon.errors import DataError
+
     if split != "all" and "split" in rows and (rows["split"] != "").any():
         rows = rows[rows["split"] == split].reset_index(drop=True)
-    if not (rows["sentiment"] != "").any() and not rows["tastes"].notna().any():
-        from sazon.errors import DataError
+    if not ((rows["sentiment"] != "") | (rows["tastes_labelled"] == 1)).any():
+        raise DataError(f"{name}: no labelled row of split {split} (all rows: --split all)")
+    return rows
 
-        raise DataError(f"{data.name}: no labelled row of split {split}, nothing to measure")
-    registry = Registry(settings.tracking_uri)
-    version = registry.resolve(model)
-    saved_model = registry.download(version)
 
-    from models.evaluation import evaluate as measure
+def _rival(against: str, train: Path | None, registry: "Registry") -> "Classifier":
+    """The model to compare with, loaded or fitted."""
+    from data.labelled import read_labelled
+    from models.baselines import BASELINES, Baseline
     from models.saved_model import SavedTasteModel
+    from sazon.errors import DataError, UserError
 
-    answers = SavedTasteModel(saved_model).predict(list(rows["text"]))
-    rows = rows.assign(
-        tastes_labelled=rows["tastes"].notna().astype(int), tastes=rows["tastes"].map(lambda labels: labels or ())
-    )
-    report = measure(rows, answers).as_dict()
-    if as_json:
-        typer.echo(json.dumps(_summary(version.uri, len(rows), report), ensure_ascii=False))
-    else:
-        typer.echo(_for_people(version.uri, report))
+    if against not in BASELINES:
+        return SavedTasteModel(registry.download(registry.resolve(against)))
+    if train is None:
+        raise UserError(f"--against {against} needs labelled rows to fit it on: --train FILE")
+    rows = _of_split(read_labelled(train), "train", train.name)
+    found = set(rows["sentiment"]) - {""}
+    if len(found) < 2:
+        raise DataError(f"{train.name}: one class only ({', '.join(found) or 'none'}); two sentiments are needed")
+    return Baseline(against).fit(rows)
 
 
-def _summary(uri: str, rows: int, report: dict[str, Any]) -> dict[str, Any]:
+def _headline(report: dict[str, Any]) -> dict[str, Any]:
     sentiment = report["sentiment"]
     return {
-        "model": uri,
-        "rows": rows,
         "macro_f1": sentiment["macro_f1"]["value"] if sentiment else None,
         "accuracy": sentiment["accuracy"]["value"] if sentiment else None,
         "per_class": sentiment["per_class"] if sentiment else {},
-        "sentiment": sentiment,
-        "tastes": report["tastes"],
-        "slices": report["slices"],
     }
 
 
-def _for_people(uri: str, report: dict[str, Any]) -> str:
-    from sazon.cli.tables import comparison
+def _for_people(result: dict[str, Any]) -> str:
+    from sazon.cli import tables
 
-    lines = [comparison({uri.removeprefix("models:/"): report}), ""]
-    for part, key in (("sentiment", "per_class"), ("tastes", "per_label")):
-        if report[part]:
-            shown = (f"{name} {'–' if score is None else f'{score:.3f}'}" for name, score in report[part][key].items())
-            lines.append(f"F1 {part}: " + " · ".join(shown))
-    return "\n".join(lines)
+    parts = [tables.comparison({result["model"].removeprefix("models:/"): result}), tables.details(result)]
+    if "comparison" in result:
+        parts.append(tables.paired_test(result["comparison"]))
+    if "behaviour" in result:
+        parts.append(tables.behaviour(result["behaviour"]))
+    if "mistakes" in result:
+        parts.append(tables.mistakes(result["mistakes"]))
+    return "\n\n".join(parts)

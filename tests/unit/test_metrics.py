@@ -26,14 +26,41 @@ def test_a_class_that_never_occurs_is_left_out():
     assert metrics.multilabel_macro_f1(np.zeros((3, 2), bool), np.zeros((3, 2), bool)) == 0.0
 
 
-def test_the_interval_holds_the_value_and_narrows_with_rows(rng):
-    widths = []
-    for rows in (50, 5000):
-        right = rng.random(rows) < 0.7
-        interval = metrics.bootstrap(lambda index, right=right: float(right[index].mean()), rows)
-        assert interval.low <= interval.value <= interval.high
-        widths.append(interval.high - interval.low)
-    assert widths[0] > 5 * widths[1]
+def by_rows(figure, rows, resamples=2000):
+    """The interval of the textbook: rows are drawn, and the figure is computed on each draw."""
+    rng = np.random.default_rng(5)
+    return np.percentile([figure(rng.integers(0, rows, rows)) for _ in range(resamples)], [2.5, 97.5])
+
+
+def test_drawing_counts_gives_the_interval_of_drawing_rows(rng):
+    truth = rng.integers(0, 3, 300)
+    predicted = np.where(rng.random(300) < 0.7, truth, rng.integers(0, 3, 300))
+    matrix = metrics.confusion_matrix(truth, predicted, 3)
+    found = metrics.macro_f1_interval(matrix)
+    assert found.value == pytest.approx(metrics.macro_f1(truth, predicted, 3))
+    expected = by_rows(lambda index: metrics.macro_f1(truth[index], predicted[index], 3), 300)
+    assert [found.low, found.high] == pytest.approx(expected, abs=0.01)
+    found = metrics.accuracy_interval(matrix)
+    expected = by_rows(lambda index: (truth[index] == predicted[index]).mean(), 300)
+    assert [found.low, found.high] == pytest.approx(expected, abs=0.01)
+
+
+def test_drawing_counts_of_labels_gives_the_intervals_of_drawing_rows(rng):
+    truth = rng.random((200, 4)) < 0.3
+    predicted = truth ^ (rng.random((200, 4)) < 0.15)
+    for found, figure in zip(
+        metrics.multilabel_intervals(truth, predicted),
+        (metrics.multilabel_micro_f1, metrics.multilabel_macro_f1),
+        strict=True,
+    ):
+        expected = by_rows(lambda index, figure=figure: figure(truth[index], predicted[index]), 200)
+        assert found.value == pytest.approx(figure(truth, predicted))
+        assert [found.low, found.high] == pytest.approx(expected, abs=0.015)
+
+
+def test_the_interval_narrows_with_rows():
+    few, many = (metrics.accuracy_interval(np.diag([7 * rows, 0]) + [[0, 3 * rows], [0, 0]]) for rows in (5, 500))
+    assert few.high - few.low > 5 * (many.high - many.low)
 
 
 def test_calibration_error_of_an_honest_and_of_a_boastful_model(rng):
