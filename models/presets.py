@@ -38,9 +38,9 @@ def resolve_preset(name: str) -> Preset:
     Raises:
         UserError: nothing has that name, the hub cannot be reached or refuses, or the checkpoint is no BERT.
     """
-    shipped, local = SHIPPED / name, Path(name).expanduser()
-    if shipped.is_dir():
-        return _from_folder(name, shipped)
+    local = Path(name).expanduser()
+    if local.name == name and (SHIPPED / name).is_dir():
+        return _from_folder(name, SHIPPED / name)
     if name in PRESETS:
         return Preset(name, PRESETS[name], None)
     if local.is_dir():

@@ -7,6 +7,7 @@ Source of both layouts: torch/serialization.py.
 """
 
 import io
+import math
 import pickle
 import zipfile
 from collections import OrderedDict
@@ -52,10 +53,9 @@ class _Tensor:
         numbers = self.storage.numbers
         if numbers is None:
             raise pickle.UnpicklingError("a tensor without numbers")
-        if any(length < 0 for length in (self.offset, *self.shape, *self.strides)):
-            raise pickle.UnpicklingError("a tensor of negative size")
         reach = sum((length - 1) * stride for length, stride in zip(self.shape, self.strides, strict=True))
-        if 0 not in self.shape and self.offset + reach >= numbers.size:
+        within = self.offset + reach < numbers.size and math.prod(self.shape) <= numbers.size
+        if min(self.offset, *self.shape, *self.strides, 0) < 0 or not (within or 0 in self.shape):
             raise pickle.UnpicklingError("a tensor that reaches beyond its numbers")
         size = self.storage.dtype.itemsize
         steps = tuple(stride * size for stride in self.strides)
@@ -110,7 +110,7 @@ def read_torch_pickle(path: Path) -> dict[str, np.ndarray]:
     """
     try:
         with path.open("rb") as stream:
-            state = _read_zip(stream) if zipfile.is_zipfile(stream) else _read_legacy(stream)
+            state = _read_zip(stream) if zipfile.is_zipfile(path) else _read_legacy(stream)
         return {name: tensor.numpy() for name, tensor in state.items() if isinstance(tensor, _Tensor)}
     except (pickle.UnpicklingError, OSError):
         raise
@@ -133,7 +133,9 @@ def _read_legacy(stream: BinaryIO) -> dict[str, Any]:
     storages: dict[str, _Storage] = {}
 
     def storage_of(pid: tuple[Any, ...]) -> _Storage:
-        _, dtype, key, *_ = pid
+        _, dtype, key, *_, view = pid
+        if view is not None:
+            raise pickle.UnpicklingError("a storage inside another one")
         return storages.setdefault(key, _Storage(dtype))
 
     def load() -> Any:
