@@ -18,7 +18,7 @@ class Trainable(Protocol):
     def __call__(self, batch: Batch, training: bool = False) -> Any:
         """The forward pass."""
 
-    def loss(self, batch: Batch) -> Any:
+    def objective(self, batch: Batch) -> Any:
         """A scalar, in training mode."""
 
 
@@ -42,7 +42,7 @@ def _tensorflow(model: Trainable, optimiser: Any) -> tuple[Callable[[Batch], Any
     def step(batch: Batch) -> tf.Tensor:
         variables = model.trainable_variables
         with tf.GradientTape() as tape:
-            loss = model.loss(batch)
+            loss = model.objective(batch)
         grads = tape.gradient(loss, [variable.value for variable in variables], unconnected_gradients="zero")
         optimiser.apply([tf.convert_to_tensor(grad) for grad in grads], variables)
         return loss
@@ -64,7 +64,7 @@ def _jax(model: Trainable, optimiser: Any) -> tuple[Callable[[Batch], Any], Call
         pairs = [*zip(model.trainable_variables, trainable, strict=True)]
         pairs += zip(model.non_trainable_variables, others, strict=True)
         with keras.StatelessScope(state_mapping=pairs) as scope:
-            loss = model.loss(batch)
+            loss = model.objective(batch)
         return loss, [scope.get_current_value(variable) for variable in model.non_trainable_variables]
 
     @jax.jit
@@ -105,7 +105,7 @@ def _torch(model: Any, optimiser: Any) -> tuple[Callable[[Batch], Any], Callable
 
     def step(batch: Batch) -> Any:
         model.zero_grad()
-        loss = model.loss(tensors(batch))
+        loss = model.objective(tensors(batch))
         loss.backward()
         with torch.no_grad():
             optimiser.apply([variable.value.grad for variable in model.trainable_variables], model.trainable_variables)

@@ -1,180 +1,169 @@
-"""Fitting the taste model: schedule, class weights, early stopping on eval macro-F1, thresholds."""
+"""Fitting the taste model: resumable, early stopping on eval macro-F1, thresholds and temperature."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 
 from models import metrics
-from models.examples import Examples, batch_rows, pad, training_dataset
-from models.taste_model import LabelWeights, TasteModel
+from models.batching import Batches, Grain, LabelWeights, order_rows
+from models.calibration import fit_temperature
+from models.engine import Engine
+from models.example_store import UNLABELLED, ExampleStore
+from models.optimiser import make_optimiser
+from models.packing import pack
+from models.precision import resolve_precision
+from models.taste_model import TasteModel
+from models.training_state import Epoch, Progress, TrainingState
+from models.weights import load_encoder
 from sazon.schema import SENTIMENTS, TASTES
 from sazon.settings import EncoderSettings, TrainSettings
 
 _INFERENCE_BATCH = 128
-_MAX_WEIGHT = 4.0
 _LEAST_POSITIVES = 5
 _NEVER = 1.1
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch brought; `eval_*` are measured on the eval split."""
-
-    number: int
-    seconds: float
-    loss: float
-    eval_sentiment_macro_f1: float
-    eval_tastes_macro_f1: float
-
-    @property
-    def score(self) -> float:
-        """What early stopping maximises: mean of both macro-F1, or that of sentiment where no taste is labelled."""
-        scores = [self.eval_sentiment_macro_f1, self.eval_tastes_macro_f1]
-        return float(np.nanmean(scores))
+# JAX compiles for a shape: a few shapes are compiled once and used for all batches.
+_GRAINS = {"jax": Grain(packed=256, width=16)}
 
 
 @dataclass
 class Fitted:
-    """A fitted model with its learning curve and the taste thresholds chosen on the eval split."""
+    """A fitted model, its learning curve, and what was chosen on the eval split."""
 
     model: TasteModel
     thresholds: list[float]
-    epochs: list[Epoch] = field(default_factory=list)
+    temperature: float
+    epochs: list[Epoch]
 
 
-def fit(
-    train: Examples,
-    held_out: Examples,
-    vocabulary: int,
-    size: EncoderSettings,
-    settings: TrainSettings,
-    on_epoch: Callable[[Epoch], None],
-    callbacks: tuple[keras.callbacks.Callback, ...] = (),
-) -> Fitted:
-    """Trains from random weights and keeps the weights of the best epoch.
+@dataclass(frozen=True)
+class Observer:
+    """Who watches a training."""
 
-    Args:
-        train: rows to fit.
-        held_out: the eval split, for early stopping and thresholds.
-        vocabulary: tokens in the vocabulary.
-        size: of the encoder.
-        settings: how to train.
-        on_epoch: called after each epoch, for records and display.
-        callbacks: further Keras callbacks, such as a progress bar.
-    """
-    keras.utils.set_random_seed(settings.seed)
-    model = TasteModel(
-        vocabulary,
-        size,
-        dropout=settings.dropout,
-        token_dropout=settings.token_dropout,
-        label_smoothing=settings.label_smoothing,
-        weights=balance(train),
-    )
-    dataset = training_dataset(train, settings.batch_size, settings.seed)
-    model.compile(optimizer=_optimizer(settings, int(dataset.cardinality())), jit_compile=False)
-    watcher = _EarlyStopping(held_out, settings.patience, on_epoch)
-    model.fit(dataset, epochs=settings.epochs, verbose=0, callbacks=[watcher, *callbacks])
-    return Fitted(model, choose_thresholds(model, train, held_out), watcher.epochs)
+    on_batch: Callable[[int], None] = lambda done: None
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None
 
 
-def choose_thresholds(model: TasteModel, train: Examples, held_out: Examples) -> list[float]:
-    """The threshold of each taste that is best on the eval split; one above 1 for a taste that was hardly ever seen.
+@dataclass
+class Trainer:
+    """One training run, from random weights or from a checkpoint's."""
 
-    What was not learnt is never named: without it, a model trained on a file without tastes would name half of them.
-    """
-    _, probabilities = predict(model, held_out.tokens)
-    labelled = held_out.taste_weight > 0
-    seen = train.tastes[train.taste_weight > 0].sum(axis=0)
-    return [
-        metrics.best_threshold(held_out.tastes[labelled, index] > 0, probabilities[labelled, index])
-        if seen[index] >= _LEAST_POSITIVES
-        else _NEVER
-        for index in range(len(TASTES))
-    ]
+    train: ExampleStore
+    held_out: ExampleStore
+    vocabulary: int
+    mask_id: int
+    size: EncoderSettings
+    settings: TrainSettings
+    weights: Mapping[str, np.ndarray] | None = None
+    state: TrainingState | None = None
+    observer: Observer = Observer()
+    note: Mapping[str, Any] | None = None
+
+    def fit(self) -> Fitted:
+        """Trains and keeps the weights of the best epoch; goes on where a killed run of the same state stopped."""
+        keras.utils.set_random_seed(self.settings.seed)
+        model = TasteModel(self.vocabulary, self.size, self.settings, resolve_precision(self.settings.precision))
+        if self.weights:
+            load_encoder(model.encoder, self.weights)
+        batches = self._batches()
+        steps = self.settings.epochs * len(batches) // self.settings.accumulate
+        self._engine = Engine(model, make_optimiser(self.settings, model.encoder, steps))
+        self._variables = [*model.variables, *self._engine.optimiser.variables]
+        progress = self.state.restore(self._variables) if self.state else Progress()
+        progress.note = dict(self.note or {})
+        self.observer.on_batch(progress.epoch * len(batches) + progress.batch)
+        while progress.epoch < self.settings.epochs and not self._should_stop(progress):
+            self._run_epoch(batches, progress)
+        for variable, value in zip(model.trainable_variables, progress.best, strict=True):
+            variable.assign(value)
+        logits = predict_logits(self._engine, self.held_out)
+        return Fitted(model, *self._choose(logits), progress.epochs)
+
+    def _batches(self) -> Batches:
+        balance = LabelWeights.balancing(self.train) if self.settings.class_weights else LabelWeights.even()
+        grain = _GRAINS.get(keras.backend.backend(), Grain())
+        return Batches(self.train, self.settings, balance, self.mask_id, grain)
+
+    def _run_epoch(self, batches: Batches, progress: Progress) -> None:
+        started_s = time.monotonic() - progress.seconds
+        losses: list[Any] = list(progress.losses)
+        for batch in batches.of_epoch(progress.epoch, progress.batch):
+            losses.append(self._engine.step(batch))
+            progress.batch += 1
+            self.observer.on_batch(1)
+            now_s = time.monotonic()
+            if self.state and self.state.due(now_s):
+                progress.losses, progress.seconds = [float(one) for one in losses], now_s - started_s
+                losses = list(progress.losses)
+                self.state.save(self._variables, progress, time.monotonic)
+        scores = self._measure()
+        seconds = time.monotonic() - started_s
+        epoch = Epoch(progress.epoch + 1, seconds, float(np.mean([float(one) for one in losses])), *scores)
+        if epoch.score > max((seen.score for seen in progress.epochs), default=-1.0):
+            progress.best = [keras.ops.convert_to_numpy(one) for one in self._engine.model.trainable_variables]
+        progress.epochs.append(epoch)
+        progress.epoch, progress.batch, progress.losses, progress.seconds = progress.epoch + 1, 0, [], 0.0
+        self.observer.on_epoch(epoch)
+        if self.state:
+            self.state.save(self._variables, progress, time.monotonic)
+
+    def _should_stop(self, progress: Progress) -> bool:
+        if not progress.epochs:
+            return False
+        best = max(progress.epochs, key=lambda seen: seen.score).number
+        return len(progress.epochs) - best >= self.settings.patience
+
+    def _measure(self) -> tuple[float, float, float]:
+        """Loss of sentiment, macro-F1 of sentiment and of tastes on the eval split."""
+        sentiment, tastes = predict_logits(self._engine, self.held_out)
+        rows = self.held_out.rows
+        labelled, has_tastes = rows["sentiment"] != UNLABELLED, rows["tastes_labelled"]
+        truth = rows["sentiment"][labelled].astype(int)
+        log_probabilities = _log_softmax(sentiment[labelled])
+        loss = -float(log_probabilities[np.arange(len(truth)), truth].mean()) if len(truth) else float("nan")
+        of_sentiment = metrics.macro_f1(truth, sentiment[labelled].argmax(axis=1), len(SENTIMENTS))
+        if not has_tastes.any():
+            return loss, of_sentiment, float("nan")
+        return loss, of_sentiment, metrics.multilabel_macro_f1(rows["tastes"][has_tastes], tastes[has_tastes] >= 0)
+
+    def _choose(self, logits: tuple[np.ndarray, np.ndarray]) -> tuple[list[float], float]:
+        """Thresholds of the tastes and temperature of sentiment, by the eval split.
+
+        A taste that was hardly ever seen gets a threshold above 1: without it, a model trained on a file without
+        tastes would name half of them.
+        """
+        rows = self.held_out.rows
+        labelled, has_tastes = rows["sentiment"] != UNLABELLED, rows["tastes_labelled"]
+        temperature = fit_temperature(logits[0][labelled], rows["sentiment"][labelled].astype(int))
+        probabilities = 1 / (1 + np.exp(-logits[1][has_tastes]))
+        truth = rows["tastes"][has_tastes]
+        seen = self.train.rows["tastes"][self.train.rows["tastes_labelled"]].sum(axis=0)
+        thresholds = [
+            metrics.best_threshold(truth[:, index], probabilities[:, index])
+            if seen[index] >= _LEAST_POSITIVES
+            else _NEVER
+            for index in range(len(TASTES))
+        ]
+        return thresholds, temperature
 
 
-def balance(train: Examples) -> LabelWeights:
-    """Weights inverse to the root of a label's frequency, at most 4, so that rare labels are not drowned."""
-    labelled = train.sentiment[train.sentiment_weight > 0]
-    counts = np.bincount(labelled, minlength=len(SENTIMENTS)).astype(np.float32)
-    present = counts > 0
-    sentiment = np.ones(len(SENTIMENTS), np.float32)
-    sentiment[present] = np.minimum(np.sqrt(counts.sum() / (present.sum() * counts[present])), _MAX_WEIGHT)
-    tastes = train.tastes[train.taste_weight > 0]
-    positives = tastes.sum(axis=0) if len(tastes) else np.zeros(len(TASTES))
-    ratio = (len(tastes) - positives) / np.maximum(positives, 1)
-    return LabelWeights(sentiment, np.clip(np.sqrt(ratio), 1.0, _MAX_WEIGHT).astype(np.float32))
-
-
-def predict(model: TasteModel, tokens: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities of rows of tokens, in the rows' order.
-
-    Returns:
-        sentiment (rows, 3) and tastes (rows, 10), float32.
-    """
-    sentiment = np.empty((len(tokens), len(SENTIMENTS)), np.float32)
-    tastes = np.empty((len(tokens), len(TASTES)), np.float32)
-    for rows in batch_rows(np.array([len(row) for row in tokens]), _INFERENCE_BATCH, None):
-        logits = model.predict_on_batch(pad([tokens[row] for row in rows]))
-        exponent = np.exp(logits["sentiment"] - logits["sentiment"].max(axis=1, keepdims=True))
-        sentiment[rows] = exponent / exponent.sum(axis=1, keepdims=True)
-        tastes[rows] = 1 / (1 + np.exp(-logits["tastes"]))
+def predict_logits(engine: Engine, store: ExampleStore) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of all rows of a store: sentiment (rows, 3) and tastes (rows, 10), float32."""
+    sentiment = np.empty((len(store), len(SENTIMENTS)), np.float32)
+    tastes = np.empty((len(store), len(TASTES)), np.float32)
+    grain = _GRAINS.get(keras.backend.backend(), Grain())
+    for rows in order_rows(store.lengths, _INFERENCE_BATCH, None):
+        texts: Sequence[np.ndarray] = [store.tokens(row) for row in rows]
+        tokens, layout = pack(texts, **grain.round(list(texts)))
+        answer = engine.forward({"tokens": tokens, "layout": layout})
+        sentiment[rows] = keras.ops.convert_to_numpy(answer["sentiment"])
+        tastes[rows] = keras.ops.convert_to_numpy(answer["tastes"])
     return sentiment, tastes
 
 
-def _optimizer(settings: TrainSettings, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """AdamW, linear warm-up, then cosine decay to nothing; norms and biases are not decayed."""
-    steps = settings.epochs * steps_per_epoch
-    warmup = max(1, int(settings.warmup_share * steps))
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, steps - warmup), warmup_target=settings.learning_rate, warmup_steps=warmup
-    )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay, global_clipnorm=1.0)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
-
-
-class _EarlyStopping(keras.callbacks.Callback):
-    """Measures each epoch on the eval split, stops when it no longer improves, restores the best weights."""
-
-    def __init__(self, held_out: Examples, patience: int, on_epoch: Callable[[Epoch], None]) -> None:
-        super().__init__()
-        self.held_out, self.patience, self.on_epoch = held_out, patience, on_epoch
-        self.epochs: list[Epoch] = []
-        self._best: list[np.ndarray] = []
-        self._started_s = 0.0
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._started_s = time.monotonic()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        scores = self._measure()
-        record = Epoch(epoch + 1, time.monotonic() - self._started_s, float((logs or {})["loss"]), *scores)
-        best = max((seen.score for seen in self.epochs), default=-1.0)
-        self.epochs.append(record)
-        self.on_epoch(record)
-        if record.score > best:
-            self._best = self.model.get_weights()
-        elif self.epochs[-1].number - self._best_epoch() >= self.patience:
-            self.model.stop_training = True
-
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        self.model.set_weights(self._best)
-
-    def _best_epoch(self) -> int:
-        return max(self.epochs, key=lambda seen: seen.score).number
-
-    def _measure(self) -> tuple[float, float]:
-        sentiment, tastes = predict(self.model, self.held_out.tokens)
-        has_sentiment, has_tastes = self.held_out.sentiment_weight > 0, self.held_out.taste_weight > 0
-        of_sentiment = metrics.macro_f1(
-            self.held_out.sentiment[has_sentiment], sentiment[has_sentiment].argmax(axis=1), len(SENTIMENTS)
-        )
-        if not has_tastes.any():
-            return of_sentiment, float("nan")
-        truth = self.held_out.tastes[has_tastes] > 0
-        return of_sentiment, metrics.multilabel_macro_f1(truth, tastes[has_tastes] >= 0.5)
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

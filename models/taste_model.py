@@ -49,7 +49,7 @@ class TasteModel(keras.Model):
         dropped = self.dropout(pooled, training=training)
         return {"sentiment": self.sentiment_head(dropped), "tastes": self.taste_head(dropped)}
 
-    def loss(self, batch: Batch) -> keras.KerasTensor:
+    def objective(self, batch: Batch) -> keras.KerasTensor:
         """Cross-entropy of sentiment plus that of the tastes, over the labels that are there.
 
         Args:
