@@ -1,6 +1,7 @@
 """A tiny model, trained for a moment and exported as the Trainer exports, shared by the integration tests."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -59,3 +60,14 @@ def saved_model(tmp_path_factory: pytest.TempPathFactory, feedback_rows: pd.Data
     save_serving(TasteServing(model, vocabulary, size.max_tokens, [0.5] * 10), folder)
     TrainingRecord("no-such-run", 1.0, model.count_params(), len(vocabulary), [0.5] * 10, []).write(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def judged(saved_model: Path, feedback_rows: pd.DataFrame) -> dict[str, Any]:
+    """The report on that model, as the pipeline writes it."""
+    from models.judgement import measure_baselines, report_on
+    from models.saved_model import SavedTasteModel
+    from sazon.settings import GateSettings
+
+    baselines = measure_baselines(feedback_rows, feedback_rows)
+    return report_on(SavedTasteModel(saved_model), feedback_rows, baselines, GateSettings())

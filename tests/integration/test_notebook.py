@@ -6,9 +6,8 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from models.evaluation import evaluate
 from models.registration import register_judged_model
-from models.saved_model import SavedTasteModel, TrainingRecord
+from models.saved_model import TrainingRecord
 from sazon.home import Home
 from sazon.registry import CHAMPION, Registry
 
@@ -29,7 +28,7 @@ def notebook():
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory, saved_model, feedback_rows):
+def filled(tmp_path_factory, saved_model, judged):
     """A state directory with a rejected version without a curve, and a blessed one with a curve and a baseline."""
     folder = tmp_path_factory.mktemp("notebook")
     home = Home(folder / "home")
@@ -38,9 +37,9 @@ def filled(tmp_path_factory, saved_model, feedback_rows):
     mlflow.set_tracking_uri(uri)
     registry = Registry(uri)
     registry.ensure_experiment("taste", home.mlflow_artifacts.as_uri())
-    figures = evaluate(feedback_rows, SavedTasteModel(saved_model).predict(list(feedback_rows["text"]))).as_dict()
-    rejected = {"candidate": figures, "baselines": {}, "verdict": {"blessed": False, "reason": "too weak"}}
-    blessed = {"candidate": figures, "baselines": {"tfidf": figures}, "verdict": {"blessed": True, "reason": "good"}}
+    rejected = {**judged, "baselines": {}, "verdict": {"blessed": False, "reason": "too weak"}}
+    tfidf = {"tfidf": judged["candidate"]}
+    blessed = {**judged, "baselines": tfidf, "verdict": {"blessed": True, "reason": "good"}}
     register_judged_model(saved_model, rejected, "taste", {"data_digest": "0123456789abcdef"})
     register_judged_model(
         _trained(saved_model, folder / "model"), blessed, "taste", {"data_digest": "0123456789abcdef"}

@@ -8,7 +8,6 @@ import mlflow
 import numpy as np
 import pytest
 
-from models.evaluation import evaluate
 from models.registration import register_judged_model
 from models.saved_model import SavedTasteModel
 from sazon.errors import RegistryError, UserError
@@ -27,9 +26,8 @@ def registry(tmp_path):
 
 
 @pytest.fixture
-def report(saved_model, feedback_rows):
-    figures = evaluate(feedback_rows, SavedTasteModel(saved_model).predict(list(feedback_rows["text"]))).as_dict()
-    return {"candidate": figures, "baselines": {"tfidf": figures}, "verdict": {"blessed": True, "reason": "good"}}
+def report(judged):
+    return {**judged, "verdict": {"blessed": True, "reason": "good"}}
 
 
 def register(saved_model, report):
@@ -42,8 +40,12 @@ def test_a_version_is_registered_once_with_verdict_figures_and_plots(registry, s
     run = registry.client.get_run(version.run_id)
     assert run.data.metrics["test_macro_f1"] == pytest.approx(report["candidate"]["sentiment"]["macro_f1"]["value"])
     assert "slice/region_Lima/macro_f1" in run.data.metrics
-    plots = {item.path for item in registry.client.list_artifacts(version.run_id, "evaluation")}
-    assert plots == {f"evaluation/{name}" for name in ("report.json", "confusion.png", "calibration.png")}
+    assert 0 <= run.data.metrics["behaviour/negation"] <= 1
+    assert run.data.metrics["hard/negation/macro_f1"] <= 1
+    assert run.data.metrics["against_tfidf_logistic/p_value"] <= 1
+    files = {item.path for item in registry.client.list_artifacts(version.run_id, "evaluation")}
+    plots = ("confusion.png", "calibration.png", "slices.png")
+    assert files == {f"evaluation/{name}" for name in ("report.json", "mistakes.csv", "failures.csv", *plots)}
 
 
 def test_the_same_training_is_registered_once_and_its_verdict_can_change(registry, saved_model, report):
