@@ -166,7 +166,16 @@ class BertEncoder(keras.layers.Layer):
         Returns:
             (batch, hidden), (packed, hidden) or (reads, hidden) float32.
         """
-        words = ops.take(self.words, tokens, axis=0)
+        return self.encode(ops.take(self.words, tokens, axis=0), layout, reads, training)
+
+    def encode(
+        self,
+        words: keras.KerasTensor,
+        layout: Layout,
+        reads: Literal["first", "all"] | keras.KerasTensor = "first",
+        training: bool = False,
+    ) -> keras.KerasTensor:
+        """As `call`, from word vectors, (packed, hidden) float32."""
         hidden = self.norm(words + ops.take(self.positions, layout.positions, axis=0))
         hidden = self.dropout(hidden, training=training)
         *lower, last = self.layers

@@ -1,15 +1,24 @@
-"""The SavedModel that is evaluated, registered and served: text in, labels out, everything in the graph."""
+"""The SavedModel that is evaluated, registered and served: text in, labels out, everything in the graph.
 
-from collections.abc import Callable, Sequence
+All signatures share one set of weights, which are constants. Keras 3 wraps its variables so that
+`tf.saved_model.save` writes each of them twice and restores one copy: TensorFlow's own loader copes, TensorFlow
+Serving's finds them uninitialised.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import keras
 import tensorflow as tf
 import tensorflow_transform as tft
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from models import features
+from models.attribution import integrated_gradients
+from models.packing import pack_ragged
 from models.taste_model import TasteModel
-from models.tokeniser import PAD_ID, tokenise
+from models.tokeniser import Tokeniser
 from sazon.schema import (
     INPUT_TEXT,
     OUTPUT_SENTIMENT,
@@ -22,9 +31,14 @@ from sazon.schema import (
 )
 
 SERVING_SIGNATURE = "serving_default"
+EXAMPLES_SIGNATURE = "examples"
+EMBEDDING_SIGNATURE = "embed"
+EXPLANATION_SIGNATURE = "explain"
 EVALUATION_SIGNATURE = "evaluate"
 TRANSFORM_SIGNATURE = "transform_features"
 
+_TEXTS = tf.TensorSpec([None], tf.string, name=INPUT_TEXT)
+_EXAMPLES = tf.TensorSpec([None], tf.string, name="examples")
 _LABELS = (
     features.SENTIMENT_LABEL,
     features.SENTIMENT_WEIGHT,
@@ -33,25 +47,93 @@ _LABELS = (
 )
 
 
+@dataclass(frozen=True)
+class Answering:
+    """What turns logits into answers, and texts into tokens."""
+
+    tokeniser: Tokeniser
+    max_tokens: int
+    thresholds: list[float]
+    temperature: float = 1.0
+
+
+class FrozenModel:
+    """The classifier over constants. Not a module of TensorFlow's, so that no variable of Keras is saved."""
+
+    def __init__(self, model: TasteModel, answering: Answering) -> None:
+        self.model, self.answering = model, answering
+        self._variables = model.variables
+        self._weights = frozen_weights(self._variables)
+
+    def pooled(self, text: tf.Tensor) -> tf.Tensor:
+        """(batch,) string to (batch, hidden) float32, the vector that the heads read."""
+        tokens, layout = pack_ragged(self.answering.tokeniser.tokenise(text, self.answering.max_tokens))
+        with self._constants():
+            return self.model.encoder.pool(self.model.encoder(tokens, layout=layout))
+
+    def probabilities(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """(batch,) string to sentiment (batch, 3) and tastes (batch, 10), float32."""
+        pooled = self.pooled(text)
+        with self._constants():
+            logits = self.model.heads(pooled)
+        sentiment = tf.nn.softmax(logits["sentiment"] / self.answering.temperature)
+        tastes = tf.sigmoid(logits["tastes"])
+        return tf.ensure_shape(sentiment, [None, len(SENTIMENTS)]), tf.ensure_shape(tastes, [None, len(TASTES)])
+
+    def attributions(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What each token did, as `models.attribution` gives it."""
+        with self._constants():
+            return integrated_gradients(self.model, self.answering.tokeniser, text, self.answering.max_tokens)
+
+    def _constants(self) -> keras.StatelessScope:
+        """Within it the model computes with the constants."""
+        return keras.StatelessScope(state_mapping=list(zip(self._variables, self._weights(), strict=True)))
+
+
 class TasteServing(tf.Module):
-    """The frozen classifier: text in, labels out.
+    """What is served."""
 
-    The weights are constants of the graph. Keras 3 wraps its variables so that `tf.saved_model.save` writes each of
-    them twice and restores one copy: TensorFlow's own loader copes, TensorFlow Serving's finds them uninitialised.
-    """
-
-    def __init__(
-        self, model: TasteModel, vocabulary: Sequence[str], max_tokens: int, thresholds: Sequence[float]
-    ) -> None:
+    def __init__(self, model: TasteModel, answering: Answering) -> None:
         super().__init__()
-        self._thresholds = tf.constant(thresholds, tf.float32)
-        self._probabilities = freeze(model, vocabulary, max_tokens)
+        self._frozen = FrozenModel(model, answering)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=INPUT_TEXT)])
+    @tf.function(input_signature=[_TEXTS])
     def serve(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """(batch,) string to labels and probabilities, as named in `sazon.schema`."""
-        sentiment, tastes = self._probabilities(text)
-        over = tastes >= self._thresholds
+        return self._answer(text)
+
+    @tf.function(input_signature=[_EXAMPLES])
+    def serve_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """(batch,) serialised tf.Example with a feature `text` to the same."""
+        parsed = tf.io.parse_example(examples, {INPUT_TEXT: tf.io.FixedLenFeature([], tf.string, "")})
+        return self._answer(parsed[INPUT_TEXT])
+
+    @tf.function(input_signature=[_TEXTS])
+    def embed(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        """(batch,) string to `embedding` (batch, hidden) float32, the vector that the heads read."""
+        return {"embedding": self._frozen.pooled(text)}
+
+    @tf.function(input_signature=[_TEXTS])
+    def explain(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        """(batch,) string to its tokens and what each did for the named sentiment; see `models.attribution`."""
+        return self._frozen.attributions(text)
+
+    def signatures(self) -> dict[str, Any]:
+        """By name."""
+        return {
+            SERVING_SIGNATURE: self.serve,
+            EXAMPLES_SIGNATURE: self.serve_examples,
+            EMBEDDING_SIGNATURE: self.embed,
+            EXPLANATION_SIGNATURE: self.explain,
+        }
+
+    def save(self, folder: Path) -> None:
+        """Writes the SavedModel."""
+        tf.saved_model.save(self, str(folder), signatures=self.signatures())
+
+    def _answer(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        sentiment, tastes = self._frozen.probabilities(text)
+        over = tastes >= tf.constant(self._frozen.answering.thresholds, tf.float32)
         names = tf.broadcast_to(tf.constant(TASTES), tf.shape(over))
         joined = tf.strings.reduce_join(tf.ragged.boolean_mask(names, over), axis=1, separator=TASTE_SEPARATOR)
         return {
@@ -65,68 +147,38 @@ class TasteServing(tf.Module):
 class TasteExport(TasteServing):
     """The frozen classifier with what the Evaluator needs beside it."""
 
-    def __init__(
-        self,
-        model: TasteModel,
-        transform: tft.TFTransformOutput,
-        vocabulary: Sequence[str],
-        max_tokens: int,
-        thresholds: Sequence[float],
-    ) -> None:
-        super().__init__(model, vocabulary, max_tokens, thresholds)
+    def __init__(self, model: TasteModel, answering: Answering, transform: tft.TFTransformOutput) -> None:
+        super().__init__(model, answering)
         self.transform_layer = transform.transform_features_layer()
         self._raw_spec = transform.raw_feature_spec()
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    @tf.function(input_signature=[_EXAMPLES])
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """(batch,) serialised raw tf.Example to probabilities, for the Evaluator."""
         text = tf.io.parse_example(examples, {INPUT_TEXT: self._raw_spec[INPUT_TEXT]})[INPUT_TEXT]
-        sentiment, tastes = self._probabilities(tf.reshape(text, [-1]))
+        sentiment, tastes = self._frozen.probabilities(tf.reshape(text, [-1]))
         return {OUTPUT_SENTIMENT_PROBS: sentiment, OUTPUT_TASTE_PROBS: tastes}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    @tf.function(input_signature=[_EXAMPLES])
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """(batch,) serialised raw tf.Example to label ids and masks, for the Evaluator."""
         transformed = self.transform_layer(tf.io.parse_example(examples, self._raw_spec))
         return {name: transformed[name] for name in _LABELS}
 
-
-def freeze(
-    model: TasteModel, vocabulary: Sequence[str], max_tokens: int
-) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    """Tokeniser, encoder and heads as one function without variables.
-
-    Returns:
-        (batch,) string to sentiment (batch, 3) and tastes (batch, 10) probabilities, float32.
-    """
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-    def probabilities(text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        logits = model(tokenise(text, vocabulary, max_tokens).to_tensor(PAD_ID), training=False)
-        return tf.nn.softmax(logits["sentiment"]), tf.sigmoid(logits["tastes"])
-
-    frozen = convert_variables_to_constants_v2(probabilities.get_concrete_function())
-
-    def call(text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        sentiment, tastes = frozen(text)
-        return tf.ensure_shape(sentiment, [None, len(SENTIMENTS)]), tf.ensure_shape(tastes, [None, len(TASTES)])
-
-    return call
+    def signatures(self) -> dict[str, Any]:
+        """Those of serving, and the Evaluator's two."""
+        return super().signatures() | {
+            EVALUATION_SIGNATURE: self.evaluate,
+            TRANSFORM_SIGNATURE: self.transform_features,
+        }
 
 
-def save(module: TasteExport, folder: Path) -> None:
-    """Writes the SavedModel with its three signatures."""
-    tf.saved_model.save(
-        module,
-        str(folder),
-        signatures={
-            SERVING_SIGNATURE: module.serve,
-            EVALUATION_SIGNATURE: module.evaluate,
-            TRANSFORM_SIGNATURE: module.transform_features,
-        },
-    )
+def frozen_weights(variables: list[keras.Variable]) -> Callable[[], list[tf.Tensor]]:
+    """A function of constants: its body is stored once however many signatures call it, and inlined in each."""
+    values = [keras.ops.convert_to_numpy(variable) for variable in variables]
 
+    @tf.function(input_signature=[])
+    def weights() -> list[tf.Tensor]:
+        return [tf.constant(value) for value in values]
 
-def save_serving(module: TasteServing, folder: Path) -> None:
-    """Writes a SavedModel that can only be served."""
-    tf.saved_model.save(module, str(folder), signatures={SERVING_SIGNATURE: module.serve})
+    return weights

@@ -73,3 +73,14 @@ def pack_ragged(tokens: "tf.RaggedTensor") -> tuple["tf.Tensor", Layout]:
     row_of = tf.cast(tokens.value_rowids(), tf.int32)
     positions = tf.range(tf.size(tokens.flat_values)) - tf.gather(starts, row_of)
     return tokens.flat_values, Layout(positions, slots, mask, row_of * tf.size(places) + positions)
+
+
+def repeat(layout: Layout, times: int) -> Layout:
+    """The layout of a batch that holds all texts several times over, in TensorFlow."""
+    import tensorflow as tf
+
+    packed, rows = tf.size(layout.positions), tf.shape(layout.mask)[0]
+    ahead = tf.range(times)
+    slots = tf.tile(layout.slots, [times, 1]) + tf.repeat(ahead * packed, rows)[:, None]
+    origins = tf.tile(layout.origins, [times]) + tf.repeat(ahead * tf.size(layout.mask), packed)
+    return Layout(tf.tile(layout.positions, [times]), slots, tf.tile(layout.mask, [times, 1]), origins)

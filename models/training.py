@@ -1,21 +1,27 @@
 """The Trainer's entry: fit on transformed examples, record the curve in MLflow, export."""
 
+import hashlib
 import json
+import shutil
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import mlflow
 import tensorflow_transform as tft
+from mlflow.exceptions import MlflowException
 from tqdm import tqdm
 
 from models import features
-from models.examples import read_examples
-from models.export import TasteExport, save
-from models.fitting import Epoch, fit
+from models.checkpoint import Checkpoint, read_checkpoint
+from models.example_store import ExampleStore, read_examples
+from models.export import Answering, TasteExport
+from models.fitting import Fitted, Observer, Trainer
 from models.saved_model import TrainingRecord
+from models.tokeniser import Tokeniser
+from models.training_state import Epoch, TrainingState
 from sazon.logging import get_logger
 from sazon.memory import keep_freed_memory
 from sazon.settings import EncoderSettings, TrainSettings
@@ -24,43 +30,106 @@ _LOG = get_logger("training")
 
 CONFIG_ENCODER = "encoder"
 CONFIG_TRAIN = "train"
+CONFIG_CHECKPOINT = "checkpoint"
 CONFIG_EXPERIMENT = "experiment"
 CONFIG_TAGS = "tags"
+CONFIG_STATE_DIR = "state_dir"
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """What the pipeline asks for, read from TFX's `custom_config`."""
+
+    size: EncoderSettings
+    settings: TrainSettings
+    tokeniser: Tokeniser
+    checkpoint: Path | None
+    experiment: str
+    tags: dict[str, str]
+    folder: Path
+
+    @classmethod
+    def read(cls, config: dict[str, Any]) -> "TrainingJob":
+        """The folder is the same for the same job, so that a killed one finds its state."""
+        key = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        return cls(
+            EncoderSettings.model_validate(config[CONFIG_ENCODER]),
+            TrainSettings.model_validate(config[CONFIG_TRAIN]),
+            Tokeniser.read(Path(config[features.CONFIG_TOKENISER])),
+            Path(config[CONFIG_CHECKPOINT]) if config.get(CONFIG_CHECKPOINT) else None,
+            config[CONFIG_EXPERIMENT],
+            config[CONFIG_TAGS],
+            Path(config[CONFIG_STATE_DIR]) / key,
+        )
 
 
 def run_fn(fn_args: Any) -> None:
     """Called by TFX.
 
     Args:
-        fn_args: TFX's FnArgs; `custom_config` holds the encoder's size, how to train, the vocabulary file, the MLflow
-            experiment and tags. MLflow's server is the process' own setting, so that it is not part of the cache key.
+        fn_args: TFX's FnArgs; `custom_config` is what `TrainingJob` reads. MLflow's server is the process' own setting,
+            so that it is not part of the cache key.
     """
     keep_freed_memory()
-    config = fn_args.custom_config
-    size = EncoderSettings.model_validate(config[CONFIG_ENCODER])
-    settings = TrainSettings.model_validate(config[CONFIG_TRAIN])
-    vocabulary = Path(config[features.CONFIG_VOCABULARY]).read_text(encoding="utf-8").splitlines()
-    train, held_out = (read_examples(_expand(files)) for files in (fn_args.train_files, fn_args.eval_files))
-
-    started_s = time.monotonic()
-    mlflow.set_experiment(config[CONFIG_EXPERIMENT])
-    with mlflow.start_run(tags=config[CONFIG_TAGS]) as run:
-        mlflow.log_params({**_flat("encoder", size.model_dump()), **_flat("train", settings.model_dump())})
-        progress = _Progress(settings.epochs, -(-len(train) // settings.batch_size))
-        fitted = fit(train, held_out, len(vocabulary), size, settings, progress.epoch_done, (progress,))
+    job = TrainingJob.read(fn_args.custom_config)
+    train, held_out = (
+        ExampleStore.write(job.folder / name, read_examples(_expand(files)))
+        for name, files in (("train", fn_args.train_files), ("eval", fn_args.eval_files))
+    )
+    state = TrainingState(job.folder / "state.npz", job.settings.checkpoint_s)
+    mlflow.set_experiment(job.experiment)
+    with mlflow.start_run(run_id=_interrupted_run(state), tags=job.tags) as run:
+        started_s = time.monotonic()
+        fitted = _fit(job, train, held_out, state, run.info.run_id)
         seconds = time.monotonic() - started_s
     transform = tft.TFTransformOutput(fn_args.transform_output)
-    export = TasteExport(fitted.model, transform, vocabulary, size.max_tokens, fitted.thresholds)
+    answering = Answering(job.tokeniser, job.size.max_tokens, fitted.thresholds, fitted.temperature)
     folder = Path(fn_args.serving_model_dir)
-    save(export, folder)
+    TasteExport(fitted.model, answering, transform).save(folder)
     TrainingRecord(
-        run.info.run_id,
-        seconds,
-        fitted.model.count_params(),
-        len(vocabulary),
-        fitted.thresholds,
-        [vars(epoch) for epoch in fitted.epochs],
+        mlflow_run_id=run.info.run_id,
+        seconds=seconds,
+        parameters=fitted.model.count_params(),
+        vocabulary=len(job.tokeniser.vocabulary),
+        thresholds=fitted.thresholds,
+        temperature=fitted.temperature,
+        epochs=[vars(epoch) for epoch in fitted.epochs],
     ).write(folder)
+    shutil.rmtree(job.folder, ignore_errors=True)
+
+
+def _fit(job: TrainingJob, train: ExampleStore, held_out: ExampleStore, state: TrainingState, run_id: str) -> Fitted:
+    loaded: Checkpoint | None = read_checkpoint(job.checkpoint) if job.checkpoint else None
+    mlflow.log_params({**_flat("encoder", job.size.model_dump()), **_flat("train", job.settings.model_dump())})
+    progress = _Progress(job.settings.epochs, -(-len(train) // job.settings.batch_size))
+    trainer = Trainer(
+        train,
+        held_out,
+        len(job.tokeniser.vocabulary),
+        job.tokeniser.mask_id,
+        job.size,
+        job.settings,
+        weights=loaded.weights if loaded else None,
+        state=state,
+        observer=Observer(progress.batches_done, progress.epoch_done),
+        note={"mlflow_run_id": run_id},
+    )
+    try:
+        return trainer.fit()
+    finally:
+        progress.close()
+
+
+def _interrupted_run(state: TrainingState) -> str | None:
+    """The MLflow run of the training that goes on, if it is still there."""
+    run_id = state.note().get("mlflow_run_id")
+    if not run_id:
+        return None
+    try:
+        run = mlflow.get_run(run_id)
+    except MlflowException:
+        return None
+    return str(run_id) if run.info.lifecycle_stage == "active" else None
 
 
 def _expand(patterns: list[str]) -> list[Path]:
@@ -74,25 +143,25 @@ def _flat(prefix: str, values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class _Progress(keras.callbacks.Callback):
+class _Progress:
     """A bar over all steps on a terminal, a line an epoch everywhere, and the curve in MLflow."""
 
     def __init__(self, epochs: int, steps: int) -> None:
-        super().__init__()
         self._epochs = epochs
         self._bar = tqdm(
             total=epochs * steps, unit="step", leave=False, file=sys.stderr, disable=None, desc="  training"
         )
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        self._bar.update()
+    def batches_done(self, count: int) -> None:
+        self._bar.update(count)
 
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+    def close(self) -> None:
         self._bar.close()
 
     def epoch_done(self, epoch: Epoch) -> None:
         figures = {
             "loss": epoch.loss,
+            "eval_loss": epoch.eval_loss,
             "eval_sentiment_macro_f1": epoch.eval_sentiment_macro_f1,
             "eval_tastes_macro_f1": epoch.eval_tastes_macro_f1,
             "epoch_seconds": epoch.seconds,

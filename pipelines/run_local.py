@@ -14,8 +14,9 @@ from typing import Any
 
 from components import tfdv_compat
 from data.preparation import Dataset, prepare_dataset
+from models.presets import Preset, resolve_preset
 from sazon.errors import PipelineError, SazonError, UserError
-from sazon.home import remove_partials, write_atomically
+from sazon.home import Home, atomic_directory, remove_partials
 from sazon.logging import get_logger, library_prints_to, log_to_file
 from sazon.registry import TAG_DIGEST, Registry
 from sazon.settings import Settings
@@ -27,8 +28,9 @@ _BEAM_ARGS = ["--runner=FnApiRunner", "--direct_running_mode=in_memory", "--dire
 # TFX's cache key does not see code: these digests stand for it. Code that only measures must not cost a training.
 _TRAINING_CODE = tuple(
     f"models/{name}.py"
-    for name in ("encoder", "examples", "export", "features", "fitting", "metrics", "preprocessing", "taste_model",
-                 "tokeniser", "training")
+    for name in ("attribution", "batching", "calibration", "checkpoint", "encoder", "engine", "example_store", "export",
+                 "features", "fitting", "functions", "metrics", "optimiser", "packing", "preprocessing", "taste_model",
+                 "tokeniser", "training", "training_state", "weights")
 )  # fmt: skip
 _EVALUATION_CODE = ("models", "components", "sazon/schema.py")
 _REPOSITORY = Path(__file__).resolve().parent.parent
@@ -74,6 +76,7 @@ def run_local(source: Path, settings: Settings, *, use_cache: bool = True) -> Ru
 
     home = settings.state
     started_s = time.monotonic()
+    preset = resolve_preset(settings.preset)
     dataset = prepare_dataset(source, home.datasets, settings.split)
     log_to_file(home.logs / "pipeline.jsonl")
     rows = ", ".join(f"{name} {count:,}" for name, count in dataset.rows.items())
@@ -82,14 +85,16 @@ def run_local(source: Path, settings: Settings, *, use_cache: bool = True) -> Ru
     try:
         with FileLock(home.pipeline_lock, timeout=0), library_prints_to(home.logs / "pipeline.prints.log"):
             remove_partials(home.datasets)
-            return _run_pipeline(dataset, settings, use_cache, steps)
+            return _run_pipeline(dataset, settings, preset, use_cache, steps)
     except Timeout:
         raise UserError(
             f"another pipeline is running on {home.root}; wait for it, or set SAZON_HOME to another folder"
         ) from None
 
 
-def _run_pipeline(dataset: Dataset, settings: Settings, use_cache: bool, steps: list[Step]) -> RunResult:
+def _run_pipeline(
+    dataset: Dataset, settings: Settings, preset: Preset, use_cache: bool, steps: list[Step]
+) -> RunResult:
     """Compiles and walks the graph; the caller holds the lock."""
     started_s = time.monotonic()
     tfdv_compat.install()
@@ -99,7 +104,7 @@ def _run_pipeline(dataset: Dataset, settings: Settings, use_cache: bool, steps: 
     from pipelines.taste_pipeline import NEVER_CACHED, create_pipeline
 
     _prepare_registry(settings)
-    spec = _spec(dataset, settings)
+    spec = _spec(dataset, settings, preset)
     home = settings.state
     home.tfx.mkdir(parents=True, exist_ok=True)
     connection = metadata.sqlite_metadata_connection_config(str(home.metadata_db))
@@ -169,14 +174,15 @@ def _prepare_registry(settings: Settings) -> None:
         _LOG.info("%d run(s) of a killed process marked as KILLED", stale)
 
 
-def _spec(dataset: Dataset, settings: Settings) -> Any:
+def _spec(dataset: Dataset, settings: Settings, preset: Preset) -> Any:
     from components.schema import write_curated_schema
     from pipelines.taste_pipeline import PipelineSpec
 
-    home, encoder = settings.state, settings.resolved_encoder
+    home = settings.state
+    encoder = settings.encoder or preset.encoder
     schema_file = home.tfx / "schema" / "schema.pbtxt"
     write_curated_schema(schema_file)
-    source_tags = {TAG_DIGEST: dataset.digest, "data_source": dataset.source}
+    source_tags = {TAG_DIGEST: dataset.digest, "data_source": dataset.source, "preset": preset.name}
     return PipelineSpec(
         name=_NAME,
         root=str(home.tfx),
@@ -184,8 +190,9 @@ def _spec(dataset: Dataset, settings: Settings) -> Any:
         data_digest=dataset.digest,
         majority_share=dataset.majority_share,
         schema_file=str(schema_file),
-        vocabulary_file=str(_vocabulary(dataset, settings)),
+        tokeniser_dir=str(_tokeniser(dataset, encoder.vocabulary, preset, home)),
         encoder=encoder,
+        checkpoint=str(preset.checkpoint or ""),
         train=settings.train,
         gates=settings.gates,
         experiment=settings.mlflow.experiment,
@@ -194,22 +201,25 @@ def _spec(dataset: Dataset, settings: Settings) -> Any:
         training_code=_digest_of(_TRAINING_CODE),
         evaluation_code=_digest_of(_EVALUATION_CODE),
         state_dir=str(home.root),
+        training_dir=str(home.trainings),
         keep_versions=settings.serving.keep_versions,
     )
 
 
-def _vocabulary(dataset: Dataset, settings: Settings) -> Path:
-    """The WordPiece vocabulary of the training split, learnt once for each dataset and size."""
+def _tokeniser(dataset: Dataset, size: int, preset: Preset, home: Home) -> Path:
+    """The checkpoint's own, or one learnt from the training split, once for each dataset and size."""
     import pandas as pd
 
-    from models.tokeniser import learn_vocabulary
+    from models.tokeniser import Tokeniser
 
-    size = settings.resolved_encoder.vocabulary
-    path = settings.state.root / "vocabularies" / f"{dataset.digest}-{size}-{_digest_of(_TRAINING_CODE)}.txt"
-    if not path.exists():
+    if preset.checkpoint:
+        return preset.checkpoint
+    folder = home.tokenisers / f"{dataset.digest}-{size}-{_digest_of(_TRAINING_CODE)}"
+    if not folder.exists():
         texts = pd.read_parquet(dataset.parquet("train"), columns=["text"])["text"]
-        write_atomically(path, "\n".join(learn_vocabulary(texts, size)) + "\n")
-    return path
+        with atomic_directory(folder) as staging:
+            Tokeniser.learn(texts, size).write(staging)
+    return folder
 
 
 def _digest_of(entries: tuple[str, ...]) -> str:

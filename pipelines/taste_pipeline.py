@@ -34,8 +34,9 @@ class PipelineSpec:
     data_digest: str
     majority_share: float
     schema_file: str
-    vocabulary_file: str
+    tokeniser_dir: str
     encoder: EncoderSettings
+    checkpoint: str
     train: TrainSettings
     gates: GateSettings
     experiment: str
@@ -44,6 +45,7 @@ class PipelineSpec:
     training_code: str
     evaluation_code: str
     state_dir: str
+    training_dir: str
     keep_versions: int
 
 
@@ -138,7 +140,7 @@ def _transform(spec: PipelineSpec, example_gen: Any, schema: Any) -> Any:
         preprocessing_fn="models.preprocessing.preprocessing_fn",
         splits_config=tfx.proto.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
         custom_config={
-            features.CONFIG_VOCABULARY: spec.vocabulary_file,
+            features.CONFIG_TOKENISER: spec.tokeniser_dir,
             features.CONFIG_MAX_TOKENS: spec.encoder.max_tokens,
             "code_digest": spec.training_code,
         },
@@ -153,9 +155,11 @@ def _trainer(spec: PipelineSpec, transform: Any) -> Any:
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
         custom_config={
-            features.CONFIG_VOCABULARY: spec.vocabulary_file,
+            features.CONFIG_TOKENISER: spec.tokeniser_dir,
             training.CONFIG_ENCODER: spec.encoder.model_dump(),
             training.CONFIG_TRAIN: spec.train.model_dump(),
+            training.CONFIG_CHECKPOINT: spec.checkpoint,
+            training.CONFIG_STATE_DIR: spec.training_dir,
             training.CONFIG_EXPERIMENT: spec.experiment,
             training.CONFIG_TAGS: spec.training_tags,
             "code_digest": spec.training_code,

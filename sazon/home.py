@@ -29,6 +29,21 @@ class Home:
         return self.root / "tfx"
 
     @property
+    def tokenisers(self) -> Path:
+        """Vocabularies learnt from training splits, in transformers format."""
+        return self.root / "tokenisers"
+
+    @property
+    def trainings(self) -> Path:
+        """Tokenised rows and state of trainings that are under way."""
+        return self.root / "trainings"
+
+    @property
+    def pretrained(self) -> Path:
+        """Checkpoints that domain pretraining made."""
+        return self.root / "pretrained"
+
+    @property
     def metadata_db(self) -> Path:
         """ML Metadata (SQLite): lineage and the cache of pipeline steps."""
         return self.root / "tfx" / "metadata.sqlite"

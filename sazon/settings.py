@@ -79,7 +79,30 @@ class TrainSettings(_Section):
     devices: int = Field(1, ge=0, description="GPUs that share each batch; 0: all of them")
     context: bool = Field(False, description="features of product and region enter beside the text")
     context_dropout: Share = Field(0.5, description="share of rows whose context is hidden while training")
-    checkpoint_s: float = Field(30.0, ge=0, description="seconds between checkpoints; a killed run goes on from the last")
+    checkpoint_s: float = Field(
+        30.0, ge=0, description="seconds between checkpoints; a killed run goes on from the last"
+    )
+
+
+class PretrainSettings(_Section):
+    """How an encoder learns from unlabelled texts."""
+
+    epochs: int = Field(40, ge=1, le=10_000)
+    steps: int | None = Field(None, ge=1, description="batches in all; instead of epochs")
+    from_scratch: bool = Field(False, description="new vocabulary and random weights, also where the preset has them")
+    batch_size: int = Field(64, ge=1, le=4096)
+    learning_rate: float = Field(5e-4, gt=0)
+    warmup_share: Share = 0.1
+    weight_decay: float = Field(0.01, ge=0)
+    clip_norm: float = Field(1.0, gt=0, description="gradients are scaled down to this global norm")
+    dropout: Share = 0.1
+    masked_share: float = Field(0.15, gt=0, lt=1, description="share of words to guess")
+    seed: int = 13
+    backend: Literal["tensorflow", "jax", "torch"] = Field("tensorflow", description="Keras backend that trains")
+    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="of matrix products")
+    checkpoint_s: float = Field(
+        30.0, ge=0, description="seconds between checkpoints; a killed run goes on from the last"
+    )
 
 
 class SplitSettings(_Section):
@@ -134,6 +157,7 @@ class Settings(BaseSettings):
     preset: str = Field("small", description="shipped encoder, directory in transformers format, or hub id")
     encoder: EncoderSettings | None = Field(None, description="overrides the preset's size")
     train: TrainSettings = TrainSettings()
+    pretrain: PretrainSettings = PretrainSettings()
     split: SplitSettings = SplitSettings()
     gates: GateSettings = GateSettings()
     mlflow: MlflowSettings = MlflowSettings()
@@ -161,17 +185,6 @@ class Settings(BaseSettings):
     def tracking_uri(self) -> str:
         """Where MLflow's clients go: a server where one is configured, else the SQLite store itself."""
         return self.mlflow.tracking_uri or f"sqlite:///{self.state.mlflow_db}"
-
-    @property
-    def resolved_encoder(self) -> EncoderSettings:
-        """Size of the encoder: the preset's unless overridden."""
-        if self.encoder is not None:
-            return self.encoder
-        try:
-            return PRESETS[self.preset]
-        except KeyError:
-            names = ", ".join(PRESETS)
-            raise SettingsError(f'preset "{self.preset}" is unknown (shipped: {names})') from None
 
 
 PRESETS: dict[str, EncoderSettings] = {

@@ -51,7 +51,7 @@ class Addresses:
 
 def up(
     data: Annotated[Path | None, typer.Option(help="Labelled feedback; the shipped sample by default.")] = None,
-    preset: Annotated[str | None, typer.Option(help="Encoder to train: tiny, small.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Encoder: tiny, small, a directory in transformers format, or a hub id.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs at most.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Check the whole chain, print a summary, stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
@@ -59,11 +59,13 @@ def up(
     """Validate, train, register, roll out and serve; stays until Ctrl-C. Unchanged steps are reused."""
     from data import SAMPLE
     from data.preparation import prepare_dataset
+    from models.presets import resolve_preset
     from sazon.processes import Processes
     from sazon.settings import load_settings
 
     settings = load_settings(preset=preset)
-    source, _ = data or SAMPLE, settings.resolved_encoder  # an unknown preset is refused here
+    source = data or SAMPLE
+    resolve_preset(settings.preset)  # an unknown preset is refused before anything starts
     started_s = time.monotonic()
     prepare_dataset(source, settings.state.datasets, settings.split)  # a bad file is refused before anything starts
     processes = Processes(settings.state.logs)

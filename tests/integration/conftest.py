@@ -42,23 +42,21 @@ def feedback_rows() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def saved_model(tmp_path_factory: pytest.TempPathFactory, feedback_rows: pd.DataFrame) -> Path:
     """A SavedModel of a two-layer BERT with random weights, with its training record."""
-    import numpy as np
-    import tensorflow as tf
+    import keras
 
-    from models.export import TasteServing, save_serving
+    from models.export import Answering, TasteServing
     from models.saved_model import TrainingRecord
     from models.taste_model import TasteModel
-    from models.tokeniser import learn_vocabulary
+    from models.tokeniser import Tokeniser
     from sazon.settings import PRESETS
 
     size = PRESETS["tiny"]
-    vocabulary = learn_vocabulary(feedback_rows["text"], 300)
-    tf.keras.utils.set_random_seed(1)
-    model = TasteModel(len(vocabulary), size)
-    model(np.array([[2, 7, 3]], np.int32))
+    tokeniser = Tokeniser.learn(feedback_rows["text"], 300)
+    keras.utils.set_random_seed(1)
+    model = TasteModel(len(tokeniser.vocabulary), size)
     folder = tmp_path_factory.mktemp("export") / "model"
-    save_serving(TasteServing(model, vocabulary, size.max_tokens, [0.5] * 10), folder)
-    TrainingRecord("no-such-run", 1.0, model.count_params(), len(vocabulary), [0.5] * 10, []).write(folder)
+    TasteServing(model, Answering(tokeniser, size.max_tokens, [0.5] * 10)).save(folder)
+    TrainingRecord("no-such-run", 1.0, model.count_params(), len(tokeniser.vocabulary), [0.5] * 10, []).write(folder)
     return folder
 
 

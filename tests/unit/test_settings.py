@@ -26,8 +26,3 @@ def test_an_unknown_variable_is_refused(monkeypatch, name):
     monkeypatch.setenv(name, "3")
     with pytest.raises(SettingsError, match=r"(?i)epoch"):
         load_settings()
-
-
-def test_an_unknown_preset_names_the_shipped_ones():
-    with pytest.raises(SettingsError, match="tiny, small"):
-        _ = load_settings(preset="huge").resolved_encoder
