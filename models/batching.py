@@ -1,6 +1,6 @@
-"""Which rows make a batch, and the batch itself. All of it follows from seed, epoch and number: a run can go on anywhere."""
+"""Which rows make a batch, and the batch itself; all of it follows from seed, epoch and number, so a run can go on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +29,11 @@ class Grain:
             return {}
         used, longest = sum(map(len, texts)), max(map(len, texts))
         return {"packed": -(-used // self.packed) * self.packed, "width": -(-longest // self.width) * self.width}
+
+    @classmethod
+    def of_backend(cls, name: str) -> "Grain":
+        """JAX compiles for a shape: a few shapes are compiled once and used for all batches."""
+        return cls(packed=256, width=16) if name == "jax" else cls()
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,26 @@ def order_rows(lengths: np.ndarray, batch_size: int, rng: np.random.Generator | 
     return [batches[index] for index in rng.permutation(len(batches))]
 
 
+def make_ahead(
+    order: Sequence[np.ndarray],
+    make: Callable[[np.ndarray, np.random.Generator], dict[str, Any]],
+    seeds: Sequence[int],
+    start: int = 0,
+) -> Iterator[dict[str, Any]]:
+    """Yields what `make` gives for each group of rows from number `start` on, each made while the last is in use.
+
+    Randomness follows from `seeds` and the group's number alone.
+    """
+    with ThreadPoolExecutor(1) as maker:
+        coming = None
+        for number in range(start, len(order)):
+            ready = coming or maker.submit(make, order[number], np.random.default_rng([*seeds, number]))
+            coming = None
+            if number + 1 < len(order):
+                coming = maker.submit(make, order[number + 1], np.random.default_rng([*seeds, number + 1]))
+            yield ready.result()
+
+
 @dataclass(frozen=True)
 class Batches:
     """The training batches of a store."""
@@ -93,17 +118,10 @@ class Batches:
         return len(order_rows(self.store.lengths, self.settings.batch_size, np.random.default_rng(0)))
 
     def of_epoch(self, epoch: int, start: int = 0) -> Iterator[dict[str, Any]]:
-        """Yields the epoch's batches from number `start` on; each is made while the one before it is in use."""
+        """Yields the epoch's batches from number `start` on."""
         seeds = [self.settings.seed, epoch]
         order = order_rows(self.store.lengths, self.settings.batch_size, np.random.default_rng(seeds))
-        with ThreadPoolExecutor(1) as maker:
-            coming = None
-            for number in range(start, len(order)):
-                ready = coming or maker.submit(self.make, order[number], np.random.default_rng([*seeds, number]))
-                coming = None
-                if number + 1 < len(order):
-                    coming = maker.submit(self.make, order[number + 1], np.random.default_rng([*seeds, number + 1]))
-                yield ready.result()
+        return make_ahead(order, self.make, seeds, start)
 
     def make(self, rows: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
         """The batch of some rows, as `TasteModel.objective` reads it."""

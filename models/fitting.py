@@ -25,8 +25,6 @@ from sazon.settings import EncoderSettings, TrainSettings
 _INFERENCE_BATCH = 128
 _LEAST_POSITIVES = 5
 _NEVER = 1.1
-# JAX compiles for a shape: a few shapes are compiled once and used for all batches.
-_GRAINS = {"jax": Grain(packed=256, width=16)}
 
 
 @dataclass
@@ -84,7 +82,7 @@ class Trainer:
 
     def _batches(self) -> Batches:
         balance = LabelWeights.balancing(self.train) if self.settings.class_weights else LabelWeights.even()
-        grain = _GRAINS.get(keras.backend.backend(), Grain())
+        grain = Grain.of_backend(keras.backend.backend())
         return Batches(self.train, self.settings, balance, self.mask_id, grain)
 
     def _run_epoch(self, batches: Batches, progress: Progress) -> None:
@@ -154,7 +152,7 @@ def predict_logits(engine: Engine, store: ExampleStore) -> tuple[np.ndarray, np.
     """Logits of all rows of a store: sentiment (rows, 3) and tastes (rows, 10), float32."""
     sentiment = np.empty((len(store), len(SENTIMENTS)), np.float32)
     tastes = np.empty((len(store), len(TASTES)), np.float32)
-    grain = _GRAINS.get(keras.backend.backend(), Grain())
+    grain = Grain.of_backend(keras.backend.backend())
     for rows in order_rows(store.lengths, _INFERENCE_BATCH, None):
         texts: Sequence[np.ndarray] = [store.tokens(row) for row in rows]
         tokens, layout = pack(texts, **grain.round(list(texts)))

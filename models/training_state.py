@@ -34,12 +34,15 @@ class Epoch:
 
 @dataclass
 class Progress:
-    """Where a training stands: the epoch (from 0) and batch it does next, and what it has seen."""
+    """Where a training stands: the epoch (from 0) and batch it does next, and what it has seen.
+
+    `epochs` holds dataclasses of the kind that the training keeps, such as `Epoch`.
+    """
 
     epoch: int = 0
     batch: int = 0
     losses: list[float] = field(default_factory=list)
-    epochs: list[Epoch] = field(default_factory=list)
+    epochs: list[Any] = field(default_factory=list)
     seconds: float = 0.0
     best: list[np.ndarray] = field(default_factory=list)
     note: dict[str, Any] = field(default_factory=dict)
@@ -74,8 +77,13 @@ class TrainingState:
         self._saved_at_s = clock()
         self._cost_s = self._saved_at_s - started_s
 
-    def restore(self, variables: Sequence[keras.Variable]) -> Progress:
-        """Sets the variables as they were saved; a fresh start where nothing usable was saved."""
+    def restore(self, variables: Sequence[keras.Variable], epoch: type[Any] = Epoch) -> Progress:
+        """Sets the variables as they were saved; a fresh start where nothing usable was saved.
+
+        Args:
+            variables: as they were given to `save`.
+            epoch: dataclass of an epoch's figures.
+        """
         for leftover in self.path.parent.glob("*.partial"):
             leftover.unlink(missing_ok=True)
         try:
@@ -89,7 +97,7 @@ class TrainingState:
             return Progress()
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
-        epochs = [Epoch(**one) for one in record.pop("epochs")]
+        epochs = [epoch(**one) for one in record.pop("epochs")]
         return Progress(**record, best=best, epochs=epochs)
 
     def note(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sazon import __version__
-from sazon.cli import data, evaluate, serve, train, up, versions
+from sazon.cli import data, evaluate, pretrain, serve, train, up, versions
 from sazon.errors import DataError, SazonError
 from sazon.logging import configure_logging
 from sazon.quiet import quiet_libraries
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.command("up")(up.up)
+app.command("pretrain")(pretrain.pretrain)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("versions")(versions.versions)
