@@ -139,13 +139,8 @@ class Trainer:
         probabilities = 1 / (1 + np.exp(-logits[1][has_tastes]))
         truth = rows["tastes"][has_tastes]
         seen = self.train.rows["tastes"][self.train.rows["tastes_labelled"]].sum(axis=0)
-        thresholds = [
-            metrics.best_threshold(truth[:, index], probabilities[:, index])
-            if seen[index] >= _LEAST_POSITIVES
-            else _NEVER
-            for index in range(len(TASTES))
-        ]
-        return thresholds, temperature
+        chosen = metrics.best_thresholds(truth, probabilities)
+        return np.where(seen >= _LEAST_POSITIVES, chosen, _NEVER).tolist(), temperature
 
 
 def predict_logits(engine: Engine, store: ExampleStore) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 
 RESAMPLES = 1000
+# The shared threshold weighs as much as this many positives of a label. With TF-IDF models on the sample, chosen on
+# 100 to 650 eval rows, 50 gave 0.006 to 0.032 more test macro-F1 than thresholds of each label alone.
+_SHARED_POSITIVES = 50
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,21 @@ def best_threshold(truth: np.ndarray, probabilities: np.ndarray, least_positives
     scores = label_f1(truth[:, None], probabilities[:, None] >= grid)
     best = np.flatnonzero(scores >= np.nanmax(scores) - 1e-9)
     return float(grid[best[len(best) // 2]])
+
+
+def best_thresholds(truth: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """A threshold for each label, (labels,) float: its own best one, drawn towards the best one shared by all labels.
+
+    Chosen by itself alone, a label with some dozens of positives follows noise; see `_SHARED_POSITIVES`.
+
+    Args:
+        truth: (rows, labels) bool.
+        probabilities: (rows, labels) float.
+    """
+    shared = best_threshold(truth.ravel(), probabilities.ravel())
+    own = np.array([best_threshold(*label) for label in zip(truth.T, probabilities.T, strict=True)])
+    positives = truth.sum(axis=0)
+    return (positives * own + _SHARED_POSITIVES * shared) / (positives + _SHARED_POSITIVES)
 
 
 def _f1(hits: np.ndarray, total: np.ndarray) -> np.ndarray:

@@ -54,7 +54,6 @@ def evaluate(
     rows = _of_split(read_labelled(data), split, data.name)
     registry = Registry(load_settings().tracking_uri)
     version = registry.resolve(model)
-    folder = registry.download(version)
     if against and not (rows["sentiment"] != "").any():
         raise DataError(f"{data.name}: no sentiment is labelled, --against has nothing to compare")
     other = _rival(against, train, registry) if against else None
@@ -64,6 +63,7 @@ def evaluate(
     from models.error_analysis import worst_mistakes
     from models.saved_model import SavedTasteModel, TrainingRecord
 
+    folder = registry.download(version)
     classifier, temperature = SavedTasteModel(folder), TrainingRecord.read(folder).temperature
     texts = list(rows["text"])
     answers = classifier.predict(texts)

@@ -59,7 +59,7 @@ def test_drawing_counts_of_labels_gives_the_intervals_of_drawing_rows(rng):
 
 
 def test_the_interval_narrows_with_rows():
-    few, many = (metrics.accuracy_interval(np.diag([7 * rows, 0]) + [[0, 3 * rows], [0, 0]]) for rows in (5, 500))
+    few, many = (metrics.accuracy_interval(np.array([[7, 3], [0, 0]]) * rows) for rows in (5, 500))
     assert few.high - few.low > 5 * (many.high - many.low)
 
 
@@ -76,3 +76,15 @@ def test_the_threshold_maximises_f1_and_is_not_chosen_from_noise():
     probabilities = np.linspace(0, 1, 101)
     assert metrics.best_threshold(probabilities >= 0.3, probabilities) == pytest.approx(0.3, abs=0.051)
     assert metrics.best_threshold(probabilities >= 0.98, probabilities) == 0.5
+
+
+def test_thresholds_of_rare_labels_lean_on_those_of_the_others(rng):
+    """Many labels that are best cut at 0.3; one has five positives that by chance ask for 0.9."""
+    probabilities = rng.random((400, 6))
+    truth = probabilities >= 0.3
+    truth[:, 5] = probabilities[:, 5] >= np.sort(probabilities[:, 5])[-5]
+    alone = metrics.best_threshold(truth[:, 5], probabilities[:, 5])
+    chosen = metrics.best_thresholds(truth, probabilities)
+    assert chosen[:5] == pytest.approx([0.3] * 5, abs=0.06)
+    assert chosen[5] < 0.4 < alone
+    assert metrics.best_thresholds(np.zeros((0, 3), bool), np.zeros((0, 3))).tolist() == [0.5] * 3
