@@ -61,9 +61,9 @@ class WordMasker:
         """
         words = self.number_words(tokens)
         count = int(words.max(initial=-1)) + 1
-        chosen = rng.choice(count, min(count, max(1, round(self.share * count))), replace=False) if count else []
+        wanted = min(count, max(1, round(self.share * count)))
         fate = np.full(count + 1, np.inf)  # the last one stands for the special tokens
-        fate[chosen] = rng.random(len(chosen))
+        fate[rng.permutation(count)[:wanted]] = rng.random(wanted)
         fates = fate[words]
         reads = np.flatnonzero(fates < 1).astype(np.int32)
         seen = tokens.copy()

@@ -16,6 +16,7 @@ from models.batching import Grain
 from models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from models.corpus import corpus_digest, read_texts
 from models.interruption import interruptions_noted
+from models.masked_batches import MaskedBatches
 from models.masked_language_model import (
     MaskedLanguageModel,
     dump_masked_language_model,
@@ -24,7 +25,7 @@ from models.masked_language_model import (
 from models.masking import WordMasker
 from models.precision import resolve_precision
 from models.presets import Preset, resolve_preset
-from models.pretraining import MaskedBatches, PretrainEpoch, Pretrainer
+from models.pretraining import PretrainEpoch, Pretrainer
 from models.pretraining_card import write_card
 from models.pretraining_log import followed, tracked
 from models.token_store import CorpusSize, TokenStore, is_held_out

@@ -104,7 +104,7 @@ def _tokenised(
         return tokeniser.tokenise(batch, _WHOLE_TEXT)
 
     inner = max_tokens - 2
-    first, last = np.int32([tokeniser.cls_id]), np.int32([tokeniser.sep_id])
+    first, last = np.array([tokeniser.cls_id], np.int32), np.array([tokeniser.sep_id], np.int32)
     for batch in texts:
         ragged = tokenise(tf.constant(batch))
         keys, rows = [], []
