@@ -67,13 +67,16 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     return checkpoint
 
 
-def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, architecture: Architecture) -> None:
+def write_checkpoint(
+    folder: Path, checkpoint: Checkpoint, *, architecture: Architecture, further: tuple[str, ...] = ()
+) -> None:
     """Writes a checkpoint that transformers loads without a missing or unexpected key.
 
     Args:
         folder: must not exist; it appears whole or not at all.
         checkpoint: what to write; weights that `architecture` has no place for are left out.
         architecture: transformers' class that the weights are for.
+        further: beginnings of names that are written although `architecture` has no place for them.
 
     Raises:
         UserError: the folder exists already, or the weights lack a part of `architecture`.
@@ -87,7 +90,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, architecture: Arch
     weights = {
         f"{prefix}{name}" if name.startswith((*_TRUNK, "pooler.")) else name: tensor
         for name, tensor in checkpoint.weights.items()
-        if name.startswith((*_TRUNK, *heads))
+        if name.startswith((*_TRUNK, *heads, *further))
     }
     config = config_of(checkpoint.encoder, checkpoint.config) | {
         "architectures": [architecture],

@@ -6,7 +6,6 @@ Serving's finds them uninitialised.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ import tensorflow_transform as tft
 
 from models import features
 from models.attribution import integrated_gradients
+from models.finetuned import Answering
 from models.packing import pack_ragged
 from models.taste_model import TasteModel
-from models.tokeniser import Tokeniser
 from sazon.schema import (
     INPUT_TEXT,
     OUTPUT_SENTIMENT,
@@ -45,16 +44,6 @@ _LABELS = (
     features.TASTE_LABELS,
     features.TASTE_WEIGHT,
 )
-
-
-@dataclass(frozen=True)
-class Answering:
-    """What turns logits into answers, and texts into tokens."""
-
-    tokeniser: Tokeniser
-    max_tokens: int
-    thresholds: list[float]
-    temperature: float = 1.0
 
 
 class FrozenModel:

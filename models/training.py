@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +18,15 @@ from tqdm import tqdm
 from models import features
 from models.checkpoint import Checkpoint, read_checkpoint
 from models.example_store import ExampleStore, read_examples
-from models.export import Answering, TasteExport
+from models.export import TasteExport
+from models.finetuned import Answering, write_finetuned
 from models.fitting import Fitted, Observer, Trainer
 from models.saved_model import TrainingRecord
 from models.tokeniser import Tokeniser
 from models.training_state import Epoch, TrainingState
 from sazon.logging import get_logger
 from sazon.memory import keep_freed_memory
+from sazon.registry import CHECKPOINT_ARTIFACT
 from sazon.settings import EncoderSettings, TrainSettings
 
 _LOG = get_logger("training")
@@ -82,8 +85,9 @@ def run_fn(fn_args: Any) -> None:
         started_s = time.monotonic()
         fitted = _fit(job, train, held_out, state, run.info.run_id)
         seconds = time.monotonic() - started_s
+        answering = Answering(job.tokeniser, job.size.max_tokens, fitted.thresholds, fitted.temperature)
+        _log_checkpoint(fitted, answering)
     transform = tft.TFTransformOutput(fn_args.transform_output)
-    answering = Answering(job.tokeniser, job.size.max_tokens, fitted.thresholds, fitted.temperature)
     folder = Path(fn_args.serving_model_dir)
     TasteExport(fitted.model, answering, transform).save(folder)
     TrainingRecord(
@@ -118,6 +122,13 @@ def _fit(job: TrainingJob, train: ExampleStore, held_out: ExampleStore, state: T
         return trainer.fit()
     finally:
         progress.close()
+
+
+def _log_checkpoint(fitted: Fitted, answering: Answering) -> None:
+    """Into the run, whence `sazon models export` takes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_finetuned(Path(folder) / CHECKPOINT_ARTIFACT, fitted.model, answering)
+        mlflow.log_artifacts(str(Path(folder) / CHECKPOINT_ARTIFACT), CHECKPOINT_ARTIFACT)
 
 
 def _interrupted_run(state: TrainingState) -> str | None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 TAG_STATUS, TAG_REASON, TAG_DIGEST, TAG_TRAINING = "status", "reason", "data_digest", "training_run_id"
+CHECKPOINT_ARTIFACT = "checkpoint"
+"""Where a run keeps its fine-tuned weights in transformers format."""
 BLESSED, REJECTED = "blessed", "rejected"
 
 
@@ -140,6 +142,21 @@ class Registry:
         folder = Path(mlflow.artifacts.download_artifacts(version.uri))
         flavour = mlflow.models.Model.load(str(folder)).flavors["python_function"]
         return folder / flavour["artifacts"]["saved_model"]["path"]
+
+    def download_checkpoint(self, version: Version) -> Path:
+        """A local directory with the version's weights in transformers format.
+
+        Raises:
+            RegistryError: the run of the version is gone, or is older than such checkpoints.
+        """
+        import mlflow
+
+        mlflow.set_tracking_uri(self._client.tracking_uri)
+        try:
+            place = mlflow.artifacts.download_artifacts(run_id=version.run_id, artifact_path=CHECKPOINT_ARTIFACT)
+        except (self._error, OSError):
+            raise RegistryError(f"{version.uri}: its run holds no {CHECKPOINT_ARTIFACT}/; train it again") from None
+        return Path(place)
 
 
 def _version(item: "ModelVersion") -> Version:

@@ -39,7 +39,7 @@ class EncoderSettings(_Section):
     hidden: int = Field(256, ge=8, le=4096)
     heads: int = Field(4, ge=1, le=64)
     intermediate: int = Field(1024, ge=8)
-    vocabulary: int = Field(6000, ge=200, le=500_000)
+    vocabulary: int = Field(6000, ge=8, le=500_000)
     max_tokens: int = Field(96, ge=8, le=512, multiple_of=8, description="longest text in tokens; the rest is cut")
     positions: int = Field(512, ge=8, le=8192, description="size of the table of positions")
     activation: Literal["gelu", "gelu_new", "relu"] = Field("gelu", description="as `hidden_act` of a checkpoint")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sazon import __version__
-from sazon.cli import data, evaluate, pretrain, serve, train, up, versions
+from sazon.cli import data, evaluate, models, pretrain, serve, train, up, versions
 from sazon.errors import DataError, SazonError
 from sazon.logging import configure_logging
 from sazon.quiet import quiet_libraries
@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data.app, name="data")
+app.add_typer(models.app, name="models")
 app.command("up")(up.up)
 app.command("pretrain")(pretrain.pretrain)
 app.command("train")(train.train)

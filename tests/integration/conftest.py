@@ -44,7 +44,8 @@ def saved_model(tmp_path_factory: pytest.TempPathFactory, feedback_rows: pd.Data
     """A SavedModel of a two-layer BERT with random weights, with its training record."""
     import keras
 
-    from models.export import Answering, TasteServing
+    from models.export import TasteServing
+    from models.finetuned import Answering
     from models.saved_model import TrainingRecord
     from models.taste_model import TasteModel
     from models.tokeniser import Tokeniser
