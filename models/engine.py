@@ -38,7 +38,7 @@ class Engine:
 def _tensorflow(model: Trainable, optimiser: Any) -> tuple[Callable[[Batch], Any], Callable[[Batch], Any]]:
     import tensorflow as tf
 
-    @tf.function(reduce_retracing=True)
+    @tf.function
     def step(batch: Batch) -> tf.Tensor:
         variables = model.trainable_variables
         with tf.GradientTape() as tape:
@@ -47,14 +47,30 @@ def _tensorflow(model: Trainable, optimiser: Any) -> tuple[Callable[[Batch], Any
         optimiser.apply([tf.convert_to_tensor(grad) for grad in grads], variables)
         return loss
 
-    @tf.function(reduce_retracing=True)
+    @tf.function
     def forward(batch: Batch) -> Any:
         return model(batch, training=False)
 
-    def tensors(batch: Batch) -> Batch:
-        return tree.map_structure(tf.convert_to_tensor, batch, none_is_leaf=False)
+    return _of_any_shape(step), _of_any_shape(forward)
 
-    return lambda batch: step(tensors(batch)), lambda batch: forward(tensors(batch))
+
+def _of_any_shape(function: Any) -> Callable[[Batch], Any]:
+    """Traces once with every dimension open, instead of once for each shape that comes along."""
+    import tensorflow as tf
+
+    def run(batch: Batch) -> Any:
+        tensors = tree.map_structure(tf.convert_to_tensor, batch, none_is_leaf=False)
+        if not function.experimental_get_tracing_count():
+            function.get_concrete_function(tree.map_structure(_open_shape, tensors, none_is_leaf=False))
+        return function(tensors)
+
+    return run
+
+
+def _open_shape(tensor: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.TensorSpec([None] * tensor.ndim, tensor.dtype)
 
 
 def _jax(model: Trainable, optimiser: Any) -> tuple[Callable[[Batch], Any], Callable[[Batch], Any]]:

@@ -12,13 +12,14 @@ from sazon.settings import TrainSettings
 class LinearSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """From 0 up to the peak in `warmup` steps, then down to 0 at `steps`."""
 
-    def __init__(self, peak: float, warmup: int, steps: int) -> None:
+    def __init__(self, peak: float, warmup: int, steps: int, accumulate: int = 1) -> None:
+        """A step is made of `accumulate` batches."""
         super().__init__()
-        self.peak, self.warmup, self.steps = peak, max(1, warmup), max(2, steps)
+        self.peak, self.warmup, self.steps, self.accumulate = peak, max(1, warmup), max(2, steps), accumulate
 
-    def __call__(self, step: Any) -> Any:
-        """Learning rate of a step that counts from 0."""
-        done = ops.cast(step, "float32") + 1
+    def __call__(self, batch: Any) -> Any:
+        """Learning rate at a batch that counts from 0: Keras counts batches even where several make a step."""
+        done = ops.cast(ops.floor_divide(batch, self.accumulate), "float32") + 1
         up = done / self.warmup
         down = (self.steps + 1 - done) / max(1, self.steps - self.warmup)
         return self.peak * ops.clip(ops.minimum(up, down), 0.0, 1.0)
@@ -31,7 +32,9 @@ class LayerwiseAdamW(keras.optimizers.Adam):
     Model Fine-tuning" (2018) for rates that fall from layer to layer.
     """
 
-    def __init__(self, schedule: Any, decay: float, scales: dict[int, float], clip_norm: float, accumulate: int) -> None:
+    def __init__(
+        self, schedule: Any, decay: float, scales: dict[int, float], clip_norm: float, accumulate: int
+    ) -> None:
         """`scales` maps `id(variable)` to its factor; variables of one axis (biases, norms) are not decayed."""
         super().__init__(
             schedule,
@@ -79,7 +82,7 @@ class LayerwiseAdamW(keras.optimizers.Adam):
 
 def make_optimiser(settings: TrainSettings, encoder: BertEncoder, steps: int) -> LayerwiseAdamW:
     """The optimiser of a run of so many steps."""
-    schedule = LinearSchedule(settings.learning_rate, int(settings.warmup_share * steps), steps)
+    schedule = LinearSchedule(settings.learning_rate, int(settings.warmup_share * steps), steps, settings.accumulate)
     scales = layer_scales(encoder, settings.layer_decay)
     return LayerwiseAdamW(schedule, settings.weight_decay, scales, settings.clip_norm, settings.accumulate)
 
