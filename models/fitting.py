@@ -67,13 +67,14 @@ class Trainer:
         if self.weights:
             load_encoder(model.encoder, self.weights)
         batches = self._batches()
-        steps = self.settings.epochs * len(batches) // self.settings.accumulate
+        epochs = planned_epochs(self.settings, len(batches))
+        steps = epochs * len(batches) // self.settings.accumulate
         self._engine = Engine(model, make_optimiser(self.settings, model.encoder, steps))
         self._variables = [*model.variables, *self._engine.optimiser.variables]
         progress = self.state.restore(self._variables) if self.state else Progress()
         progress.note = dict(self.note or {})
         self.observer.on_batch(progress.epoch * len(batches) + progress.batch)
-        while progress.epoch < self.settings.epochs and not self._should_stop(progress):
+        while progress.epoch < epochs and not self._should_stop(progress):
             self._run_epoch(batches, progress)
         for variable, value in zip(model.trainable_variables, progress.best, strict=True):
             variable.assign(value)
@@ -141,6 +142,11 @@ class Trainer:
         seen = self.train.rows["tastes"][self.train.rows["tastes_labelled"]].sum(axis=0)
         chosen = metrics.best_thresholds(truth, probabilities)
         return np.where(seen >= _LEAST_POSITIVES, chosen, _NEVER).tolist(), temperature
+
+
+def planned_epochs(settings: TrainSettings, batches: int) -> int:
+    """Epochs at most: the settings', or as many as make `least_steps` where an epoch has few batches."""
+    return max(settings.epochs, -(-settings.least_steps // batches))
 
 
 def predict_logits(engine: Engine, store: ExampleStore) -> tuple[np.ndarray, np.ndarray]:

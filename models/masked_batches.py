@@ -47,6 +47,9 @@ class MaskedBatches:
         texts = [self.store.tokens(row) for row in rows]
         masked = self.masker.mask(np.concatenate(texts), rng)
         tokens, layout = pack(texts, **self.grain.round(texts))
+        words, rows_of = tokens.copy(), layout.origins // layout.mask.shape[1]
+        plain = ~self.masker.special[words] & (np.arange(len(words)) < len(masked.tokens))
+        in_text = np.maximum(np.bincount(rows_of[plain], minlength=len(rows)), 1)
         tokens[: len(masked.tokens)] = masked.tokens
         count = len(masked.reads)
         room = count if self.grain.packed == 1 else -(-count // _READS_GRAIN) * _READS_GRAIN
@@ -57,4 +60,7 @@ class MaskedBatches:
             "reads": np.pad(masked.reads, filler),
             "targets": np.pad(masked.targets, filler),
             "weights": np.pad(np.full(count, 1 / max(count, 1), np.float32), filler),
+            "words": words,
+            "rows": rows_of.astype(np.int32),
+            "word_weights": (plain / (in_text[rows_of] * len(rows))).astype(np.float32),
         }

@@ -107,7 +107,7 @@ def _run(job: _Job) -> Pretrained:
     size = _size(job, checkpoint)
     tokeniser, store = _tokenised(job, checkpoint, size)
     size = size.model_copy(update={"vocabulary": len(tokeniser.vocabulary)})
-    model = MaskedLanguageModel(size.vocabulary, size, own.dropout, resolve_precision(own.precision))
+    model = MaskedLanguageModel(size.vocabulary, size, own.dropout, resolve_precision(own.precision), own.bag_weight)
     if checkpoint:
         load_masked_language_model(model, checkpoint.weights)
     masker = WordMasker.of(tokeniser, own.masked_share)
@@ -174,7 +174,7 @@ def _written(out: Path, made: Checkpoint) -> Iterator[Path]:
         out.rmdir()  # empty, as was checked
     with atomic_directory(out) as staging:
         whole = staging / "checkpoint"
-        write_checkpoint(whole, made, architecture="BertForMaskedLM")
+        write_checkpoint(whole, made, architecture="BertForMaskedLM", further=("pooler.",))
         for path in whole.iterdir():
             path.rename(staging / path.name)
         whole.rmdir()

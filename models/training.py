@@ -20,7 +20,7 @@ from models.checkpoint import Checkpoint, read_checkpoint
 from models.example_store import ExampleStore, read_examples
 from models.export import TasteExport
 from models.finetuned import Answering, write_finetuned
-from models.fitting import Fitted, Observer, Trainer
+from models.fitting import Fitted, Observer, Trainer, planned_epochs
 from models.saved_model import TrainingRecord
 from models.tokeniser import Tokeniser
 from models.training_state import Epoch, TrainingState
@@ -105,7 +105,8 @@ def run_fn(fn_args: Any) -> None:
 def _fit(job: TrainingJob, train: ExampleStore, held_out: ExampleStore, state: TrainingState, run_id: str) -> Fitted:
     loaded: Checkpoint | None = read_checkpoint(job.checkpoint) if job.checkpoint else None
     mlflow.log_params({**_flat("encoder", job.size.model_dump()), **_flat("train", job.settings.model_dump())})
-    progress = _Progress(job.settings.epochs, -(-len(train) // job.settings.batch_size))
+    batches = -(-len(train) // job.settings.batch_size)
+    progress = _Progress(planned_epochs(job.settings, batches), batches)
     trainer = Trainer(
         train,
         held_out,

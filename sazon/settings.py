@@ -58,6 +58,7 @@ class TrainSettings(_Section):
     """How the model is fitted."""
 
     epochs: int = Field(6, ge=1, le=1000)
+    least_steps: int = Field(400, ge=0, description="few rows are gone through more often, up to so many batches")
     batch_size: int = Field(64, ge=1, le=4096)
     accumulate: int = Field(1, ge=1, le=1024, description="batches whose gradients make one step")
     learning_rate: float = Field(8e-4, gt=0)
@@ -97,6 +98,7 @@ class PretrainSettings(_Section):
     clip_norm: float = Field(1.0, gt=0, description="gradients are scaled down to this global norm")
     dropout: Share = 0.1
     masked_share: float = Field(0.15, gt=0, lt=1, description="share of words to guess")
+    bag_weight: float = Field(0.5, ge=0, description="of guessing a text's words from its [CLS] vector; 0: not asked")
     seed: int = 13
     backend: Literal["tensorflow", "jax", "torch"] = Field("tensorflow", description="Keras backend that trains")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="of matrix products")

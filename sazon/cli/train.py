@@ -27,6 +27,8 @@ def train(
 
     chosen = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
     given = {name: value for name, value in chosen.items() if value is not None}
+    if epochs:
+        given["least_steps"] = 0  # so many and no more
     settings = load_settings(
         preset=preset, train=given or None, mlflow={"experiment": experiment} if experiment else None
     )
