@@ -10,36 +10,41 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Self
 
+from models.tokeniser_files import read_tokeniser_files, write_tokeniser_files
+from models.vocabulary import learn_wordpieces
+from models.wordpiece import (
+    CLS,
+    LONGEST_WORD,
+    MASK,
+    PAD,
+    SEP,
+    SPECIAL_TOKENS,
+    UNK,
+    VOWEL_ACCENTS,
+    VOWELS,
+    Accents,
+    library_tokeniser,
+)
 from sazon.errors import UserError
 
 if TYPE_CHECKING:
     import tensorflow as tf
-    from tokenizers import Tokenizer
-
-Accents: TypeAlias = Literal["keep", "strip", "fold"]
-
-PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
-SPECIAL_TOKENS: Final = (PAD, UNK, CLS, SEP, MASK)
-PAD_ID, UNK_ID, CLS_ID, SEP_ID, MASK_ID = range(5)
-
-VOCABULARY_FILE: Final = "vocab.txt"
-TOKENISER_FILE: Final = "tokenizer.json"
-CONFIG_FILE: Final = "tokenizer_config.json"
 
 # What BERT's reference drops from a text: control, format and private characters, and what was no UTF-8.
-_INVISIBLE: Final = r"[\p{C}\x{FFFD}]"
-_WHITESPACE: Final = r"[\t\n\r]"
+_INVISIBLE: Final = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F\p{Cf}\p{Co}\x{FFFD}]"
 _MARKS: Final = r"\p{Mn}+"
-# People drop accents more often than they set them, so a model trained on few texts sees one form of each word.
-# ñ is a letter of its own (año is not ano) and stays.
-_VOWELS: Final = "aeiouAEIOU"
-_VOWEL_ACCENTS: Final = "\u0300\u0301\u0302\u0308"
-# The reference gives up on longer words; no vocabulary holds a private character, so it stands for the unknown.
-_LONG_WORD: Final = r"[^\s\p{Z}\p{P}$+<=>^`|~]{101,}"
-_UNKNOWN_CHARACTER: Final = "\ue000"
-_MAX_BYTES_PER_WORD: Final = 400
+# What ends a word: separators, punctuation, ASCII symbols, ideographs.
+_BOUNDARY: Final = (
+    r"[\s\p{Z}\p{P}$+<=>^`|~\x{3400}-\x{4DBF}\x{4E00}-\x{9FFF}\x{F900}-\x{FAFF}"
+    r"\x{20000}-\x{2A6DF}\x{2A700}-\x{2CEAF}\x{2F800}-\x{2FA1F}]"
+)
+_LONG_WORD: Final = f"[^ ]{{{LONGEST_WORD + 1},}}"
+# Private characters are dropped from texts, so these can stand for what no text may bring in.
+_UNKNOWN_MARK: Final = "\ue000"
+_CLS_MARK: Final = "\ue001"
+_SEP_MARK: Final = "\ue002"
 
 
 @dataclass(frozen=True)
@@ -101,18 +106,17 @@ class Tokeniser:
         import tensorflow_text as tf_text
 
         clean = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
-        clean = tf.strings.regex_replace(clean, _WHITESPACE, " ")
         clean = tf.strings.regex_replace(clean, _INVISIBLE, "")
+        if self.lowercase:
+            # ICU knows that a Σ may end a word, the reference lowers letter by letter.
+            clean = tf.strings.lower(tf.strings.regex_replace(clean, "Σ", "σ"), encoding="utf-8")
         if self.accents != "keep":
             clean = tf_text.normalize_utf8(clean, "NFD")
         if self.accents == "strip":
             clean = tf.strings.regex_replace(clean, _MARKS, "")
         if self.accents == "fold":
-            clean = tf.strings.regex_replace(clean, f"([{_VOWELS}])[{_VOWEL_ACCENTS}]+", r"\1")
+            clean = tf.strings.regex_replace(clean, f"({VOWELS}){VOWEL_ACCENTS}", r"\1")
             clean = tf_text.normalize_utf8(clean, "NFC")
-        if self.lowercase:
-            # ICU knows that a Σ ends a word, the reference lowers letter by letter.
-            clean = tf.strings.lower(tf.strings.regex_replace(clean, "Σ", "σ"), encoding="utf-8")
         return clean
 
     def tokenise(self, texts: "tf.Tensor", max_tokens: int) -> "tf.RaggedTensor":
@@ -128,16 +132,16 @@ class Tokeniser:
         import tensorflow as tf
         import tensorflow_text as tf_text
 
-        wordpiece = tf_text.FastBertTokenizer(
-            vocab=list(self.vocabulary),
+        words = tf.strings.regex_replace(self.normalise(texts), _BOUNDARY, r" \0 ")
+        words = tf.strings.regex_replace(words, _LONG_WORD, _UNKNOWN_MARK)
+        # The marks are in the text already: slicing and joining ragged rows costs more than all the rest.
+        rows = tf_text.FastWordpieceTokenizer(
+            self._marked_vocabulary,
             token_out_type=tf.int32,
             unknown_token=UNK,
-            max_bytes_per_word=_MAX_BYTES_PER_WORD,
-        )
-        words = tf.strings.regex_replace(self.normalise(texts), _LONG_WORD, _UNKNOWN_CHARACTER)
-        pieces = wordpiece.tokenize(words)[:, : max_tokens - 2]
-        rows = tf.fill([pieces.nrows(), 1], 1)
-        return tf.concat([rows * self.cls_id, pieces, rows * self.sep_id], axis=1)
+            max_bytes_per_word=4 * LONGEST_WORD,
+        ).tokenize(tf.strings.join([f"{_CLS_MARK} ", words, f" {_SEP_MARK}"]))
+        return _cut(rows, max_tokens, self.sep_id)
 
     @classmethod
     def learn(cls, texts: Iterable[str], size: int, min_frequency: int = 2) -> Self:
@@ -148,70 +152,34 @@ class Tokeniser:
             size: tokens at most, special tokens counted.
             min_frequency: a piece must occur this often.
         """
-        from tokenizers import trainers
-
-        blank = cls(SPECIAL_TOKENS)
-        learner = blank.reference()
-        trainer = trainers.WordPieceTrainer(
-            vocab_size=size, min_frequency=min_frequency, special_tokens=list(SPECIAL_TOKENS), show_progress=False
-        )
-        learner.train_from_iterator(texts, trainer)
-        return cls(_in_order(learner.get_vocab()))
+        words = library_tokeniser(SPECIAL_TOKENS, cls.lowercase, cls.accents)
+        return cls(learn_wordpieces(words, texts, size, min_frequency))
 
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Reads a tokeniser in transformers format.
 
         Args:
-            folder: holds tokenizer.json or vocab.txt, and tokenizer_config.json.
+            folder: holds tokenizer.json or vocab.txt; and tokenizer_config.json, without which texts are lower-cased
+                and stripped, as transformers does.
 
         Raises:
             UserError: a file is missing or malformed, or asks for something other than BERT's WordPiece.
         """
-        described = _read_json(folder / TOKENISER_FILE)
-        config = _read_json(folder / CONFIG_FILE)
-        lowercase = bool(config.get("do_lower_case", True))
-        strip = config.get("strip_accents")
-        accents: Accents = "strip" if (lowercase if strip is None else strip) else "keep"
-        if described and described.get("normalizer") == json.loads(_normalizer(True, "fold").__getstate__()):
-            lowercase, accents = True, "fold"
-        if described:
-            vocabulary = _in_order(described["model"]["vocab"])
-        else:
-            with (folder / VOCABULARY_FILE).open(encoding="utf-8") as lines:
-                vocabulary = tuple(line.rstrip("\n") for line in lines)
-        return cls(vocabulary, lowercase, accents)
+        tokeniser = cls(*read_tokeniser_files(folder))
+        missing = [token for token in SPECIAL_TOKENS if token not in tokeniser._ids]
+        if missing:
+            raise UserError(f"{folder}: its vocabulary lacks {', '.join(missing)}, which BERT needs")
+        return tokeniser
 
     def write(self, folder: Path) -> None:
         """Writes vocab.txt, tokenizer.json and tokenizer_config.json, which transformers loads with the same ids."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / VOCABULARY_FILE).write_text("".join(f"{token}\n" for token in self.vocabulary), encoding="utf-8")
-        self.reference().save(str(folder / TOKENISER_FILE))
-        config = {
-            # transformers' BertTokenizer knows no folding: it would make its own normaliser.
-            "tokenizer_class": "PreTrainedTokenizerFast" if self.accents == "fold" else "BertTokenizer",
-            "do_lower_case": self.lowercase,
-            "strip_accents": self.accents == "strip",
-            "pad_token": PAD,
-            "unk_token": UNK,
-            "cls_token": CLS,
-            "sep_token": SEP,
-            "mask_token": MASK,
-        }
-        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        write_tokeniser_files(folder, self.vocabulary, self.lowercase, self.accents)
 
-    def reference(self) -> "Tokenizer":
-        """The same tokeniser in Hugging Face's `tokenizers` library."""
-        from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
-
-        ids = {token: index for index, token in enumerate(self.vocabulary)}
-        reference = Tokenizer(models.WordPiece(ids, unk_token=UNK, max_input_chars_per_word=100))
-        reference.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL_TOKENS])
-        reference.normalizer = _normalizer(self.lowercase, self.accents)
-        reference.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        reference.post_processor = processors.BertProcessing((SEP, self.sep_id), (CLS, self.cls_id))
-        reference.decoder = decoders.WordPiece()
-        return reference
+    @property
+    def _marked_vocabulary(self) -> list[str]:
+        marks = {CLS: _CLS_MARK, SEP: _SEP_MARK}
+        return [marks.get(token, token) for token in self.vocabulary]
 
     @cached_property
     def _ids(self) -> dict[str, int]:
@@ -224,34 +192,13 @@ class Tokeniser:
             raise UserError(f"the vocabulary ({len(self.vocabulary)} tokens) lacks {token}, which BERT needs") from None
 
 
-def _normalizer(lowercase: bool, accents: Accents) -> Any:
-    """`Tokeniser.normalise` in the terms of the `tokenizers` library."""
-    from tokenizers import Regex, normalizers
+def _cut(rows: "tf.RaggedTensor", max_tokens: int, sep_id: int) -> "tf.RaggedTensor":
+    """Rows of at most `max_tokens`, a cut one closed by [SEP]."""
+    import tensorflow as tf
 
-    if accents != "fold":
-        return normalizers.BertNormalizer(lowercase=lowercase, strip_accents=accents == "strip")
-    steps = [
-        normalizers.BertNormalizer(lowercase=False, strip_accents=False),
-        normalizers.NFD(),
-        normalizers.Replace(Regex(f"(?<=[{_VOWELS}])[{_VOWEL_ACCENTS}]+"), ""),
-        normalizers.NFC(),
-    ]
-    return normalizers.Sequence([*steps, normalizers.Lowercase()] if lowercase else steps)
-
-
-def _in_order(ids: dict[str, int]) -> tuple[str, ...]:
-    return tuple(sorted(ids, key=ids.__getitem__))
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def tokenise(texts: "tf.Tensor", vocabulary: Iterable[str], max_tokens: int) -> "tf.RaggedTensor":
-    """Deprecated: `Tokeniser.tokenise`."""
-    return Tokeniser(tuple(vocabulary)).tokenise(texts, max_tokens)
-
-
-def learn_vocabulary(texts: Iterable[str], size: int, min_frequency: int = 2) -> list[str]:
-    """Deprecated: `Tokeniser.learn`."""
-    return list(Tokeniser.learn(texts, size, min_frequency).vocabulary)
+    starts = rows.row_splits[:-1]
+    ends = tf.minimum(rows.row_splits[1:], starts + max_tokens)
+    closed = tf.tensor_scatter_nd_update(rows.values, ends[:, tf.newaxis] - 1, tf.fill(tf.shape(ends), sep_id))
+    kept = tf.raw_ops.RaggedRange(starts=starts, limits=ends, deltas=tf.constant(1, tf.int64))
+    values = tf.gather(closed, kept.rt_dense_values)
+    return tf.RaggedTensor.from_row_splits(values, kept.rt_nested_splits, validate=False)
