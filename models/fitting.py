@@ -68,17 +68,17 @@ class Trainer:
             load_encoder(model.encoder, self.weights)
         batches = self._batches()
         epochs = planned_epochs(self.settings, len(batches))
-        steps = epochs * len(batches) // self.settings.accumulate
-        self._engine = Engine(model, make_optimiser(self.settings, model.encoder, steps))
-        self._variables = [*model.variables, *self._engine.optimiser.variables]
+        steps = max(1, epochs * len(batches) // self.settings.accumulate)
+        self.engine = Engine(model, make_optimiser(self.settings, model.encoder, steps))
+        self._variables = [*model.variables, *self.engine.optimiser.variables]
         progress = self.state.restore(self._variables) if self.state else Progress()
         progress.note = dict(self.note or {})
         self.observer.on_batch(progress.epoch * len(batches) + progress.batch)
-        while progress.epoch < epochs and not self._should_stop(progress):
+        while progress.epoch < epochs and not self._should_stop(progress, epochs):
             self._run_epoch(batches, progress)
         for variable, value in zip(model.trainable_variables, progress.best, strict=True):
             variable.assign(value)
-        logits = predict_logits(self._engine, self.held_out)
+        logits = predict_logits(self.engine, self.held_out)
         return Fitted(model, *self._choose(logits), progress.epochs)
 
     def _batches(self) -> Batches:
@@ -90,7 +90,7 @@ class Trainer:
         started_s = time.monotonic() - progress.seconds
         losses: list[Any] = list(progress.losses)
         for batch in batches.of_epoch(progress.epoch, progress.batch):
-            losses.append(self._engine.step(batch))
+            losses.append(self.engine.step(batch))
             progress.batch += 1
             self.observer.on_batch(1)
             now_s = time.monotonic()
@@ -102,22 +102,23 @@ class Trainer:
         seconds = time.monotonic() - started_s
         epoch = Epoch(progress.epoch + 1, seconds, float(np.mean([float(one) for one in losses])), *scores)
         if epoch.score > max((seen.score for seen in progress.epochs), default=-1.0):
-            progress.best = [keras.ops.convert_to_numpy(one) for one in self._engine.model.trainable_variables]
+            progress.best = [keras.ops.convert_to_numpy(one) for one in self.engine.model.trainable_variables]
         progress.epochs.append(epoch)
         progress.epoch, progress.batch, progress.losses, progress.seconds = progress.epoch + 1, 0, [], 0.0
         self.observer.on_epoch(epoch)
         if self.state:
             self.state.save(self._variables, progress, time.monotonic)
 
-    def _should_stop(self, progress: Progress) -> bool:
+    def _should_stop(self, progress: Progress, planned: int) -> bool:
+        """After `patience` epochs without a better score, or a third of all epochs where these are many."""
         if not progress.epochs:
             return False
         best = max(progress.epochs, key=lambda seen: seen.score).number
-        return len(progress.epochs) - best >= self.settings.patience
+        return len(progress.epochs) - best >= max(self.settings.patience, planned // 3)
 
     def _measure(self) -> tuple[float, float, float]:
         """Loss of sentiment, macro-F1 of sentiment and of tastes on the eval split."""
-        sentiment, tastes = predict_logits(self._engine, self.held_out)
+        sentiment, tastes = predict_logits(self.engine, self.held_out)
         rows = self.held_out.rows
         labelled, has_tastes = rows["sentiment"] != UNLABELLED, rows["tastes_labelled"]
         truth = rows["sentiment"][labelled].astype(int)
