@@ -10,5 +10,4 @@ TASTE_WEIGHT: Final = "taste_weight"
 
 # What Transform passes to the model beside the raw columns.
 CONFIG_TOKENISER: Final = "tokeniser_dir"
-CONFIG_VOCABULARY: Final = "vocabulary_file"
 CONFIG_MAX_TOKENS: Final = "max_tokens"

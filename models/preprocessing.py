@@ -21,9 +21,8 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
         tokens (batch, None) int64 sparse; sentiment_label (batch, 1) int64, 0 where unlabelled; sentiment_weight
         (batch, 1) float32, 0 where unlabelled; taste_labels (batch, 10) float32 in {0, 1}; taste_weight (batch, 1).
     """
-    tokens = _tokeniser(custom_config).tokenise(
-        tf.squeeze(inputs["text"], 1), int(custom_config[features.CONFIG_MAX_TOKENS])
-    )
+    tokeniser = Tokeniser.read(Path(custom_config[features.CONFIG_TOKENISER]))
+    tokens = tokeniser.tokenise(tf.squeeze(inputs["text"], 1), int(custom_config[features.CONFIG_MAX_TOKENS]))
     sentiment, tastes = _named(inputs["sentiment"], SENTIMENTS), _named(inputs["tastes"], TASTES)
     return {
         features.TOKENS: tf.cast(tokens, tf.int64).to_sparse(),
@@ -32,12 +31,6 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
         features.TASTE_LABELS: tastes,
         features.TASTE_WEIGHT: tf.cast(_sum_of_row(inputs["tastes_labelled"]), tf.float32),
     }
-
-
-def _tokeniser(custom_config: dict[str, Any]) -> Tokeniser:
-    if features.CONFIG_TOKENISER in custom_config:
-        return Tokeniser.read(Path(custom_config[features.CONFIG_TOKENISER]))
-    return Tokeniser(tuple(Path(custom_config[features.CONFIG_VOCABULARY]).read_text(encoding="utf-8").splitlines()))
 
 
 def _named(column: tf.SparseTensor, names: tuple[str, ...]) -> tf.Tensor:
