@@ -105,9 +105,9 @@ class Trainer:
             progress.best = [keras.ops.convert_to_numpy(one) for one in self.engine.model.trainable_variables]
         progress.epochs.append(epoch)
         progress.epoch, progress.batch, progress.losses, progress.seconds = progress.epoch + 1, 0, [], 0.0
-        self.observer.on_epoch(epoch)
-        if self.state:
+        if self.state:  # before anybody hears of the epoch
             self.state.save(self._variables, progress, time.monotonic)
+        self.observer.on_epoch(epoch)
 
     def _should_stop(self, progress: Progress, planned: int) -> bool:
         """After `patience` epochs without a better score, or a third of all epochs where these are many."""

@@ -1,0 +1,90 @@
+"""A training that is killed goes on from its last checkpoint and ends where the unbroken one ends."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.example_store import ExampleStore, TokenisedRows
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).parents[2]
+
+TRAIN = """
+import json, sys
+from pathlib import Path
+from sazon.quiet import quiet_libraries
+quiet_libraries()
+from models.example_store import ExampleStore
+from models.fitting import Observer, Trainer
+from models.training_state import TrainingState
+from sazon.settings import EncoderSettings, TrainSettings
+
+folder, state, result = map(Path, sys.argv[1:4])
+settings = TrainSettings(epochs=3, least_steps=0, batch_size=8, checkpoint_s=0.0, dropout=0.2, token_dropout=0.2)
+size = EncoderSettings(layers=2, hidden=32, heads=2, intermediate=64, vocabulary=60, max_tokens=32)
+stores = [ExampleStore(folder / name) for name in ("train", "eval")]
+done = []
+trainer = Trainer(*stores, 60, 4, size, settings, state=TrainingState(state, 0.0), observer=Observer(done.append))
+fitted = trainer.fit()
+figures = {"epochs": [vars(epoch) for epoch in fitted.epochs], "first": done[0], "thresholds": fitted.thresholds}
+result.write_text(json.dumps(figures))
+"""
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    """Rows whose sentiment follows from a token."""
+    folder = tmp_path_factory.mktemp("stores")
+    for name, rows in (("train", 400), ("eval", 80)):
+        rng = np.random.default_rng(rows)
+        sentiment = rng.integers(0, 3, rows)
+        tokens = [np.array([2, 10 + label, *rng.integers(20, 60, rng.integers(2, 20)), 3]) for label in sentiment]
+        tastes = rng.random((rows, 10)) < 0.3
+        ExampleStore.write(folder / name, [TokenisedRows(tokens, sentiment, tastes, np.ones(rows, bool))])
+    return folder
+
+
+def start(stores, state, result):
+    return subprocess.Popen([sys.executable, "-c", TRAIN, str(stores), str(state), str(result)], cwd=ROOT)
+
+
+def test_killed_in_the_middle_of_an_epoch(stores, tmp_path):
+    unbroken = tmp_path / "unbroken.json"
+    assert start(stores, tmp_path / "one.npz", unbroken).wait(300) == 0
+    state, resumed = tmp_path / "two.npz", tmp_path / "resumed.json"
+    kills = 0
+    while not resumed.exists():
+        process = start(stores, state, resumed)
+        seen = state.stat().st_mtime_ns if state.exists() else 0
+        while kills < 2 and process.poll() is None:
+            if state.exists() and state.stat().st_mtime_ns != seen:
+                time.sleep(0.4)  # some batches on
+                process.send_signal(signal.SIGKILL)
+                kills += 1
+                break
+            time.sleep(0.01)
+        process.wait(300)
+    assert kills == 2
+    first, second = (json.loads(path.read_text()) for path in (unbroken, resumed))
+    assert second["first"] > 0  # it did not begin anew
+    assert len(first["epochs"]) == len(second["epochs"])
+    for one, two in zip(first["epochs"], second["epochs"], strict=True):
+        assert two["eval_loss"] == pytest.approx(one["eval_loss"], abs=1e-3)
+        assert two["loss"] == pytest.approx(one["loss"], abs=1e-3)
+    assert first["epochs"][0]["eval_loss"] != first["epochs"][-1]["eval_loss"]
+
+
+def test_a_damaged_state_is_a_fresh_start(tmp_path):
+    import keras
+
+    from models.training_state import TrainingState
+
+    path = tmp_path / "state.npz"
+    path.write_bytes(b"PK\x03\x04 cut off")
+    assert TrainingState(path, 0.0).restore([keras.Variable(np.zeros(2))]).epoch == 0
