@@ -13,13 +13,15 @@ CORE = ["pandas>=2.2,<3", "pyarrow>=14", "pydantic>=2.7", "pydantic-settings[yam
 EXTRAS = {
     "pipeline": ["tfx==1.21.0", "tensorflow>=2.21,<2.22", "tensorflow-text>=2.21,<2.22", "transformers>=5",
                  "tokenizers", "kfp>=2.16,<3", "kfp-kubernetes>=2.16,<3",
-                 "mlflow>=3.17,<4", "feast>=0.67,<0.68", "scikit-learn>=1.5",
-                 "matplotlib", "tqdm"],
+                 "mlflow>=3.17,<4", "feast>=0.67,<0.68", "scikit-learn>=1.5", "scipy",
+                 "safetensors", "huggingface-hub", "onnx", "optuna>=4", "matplotlib", "tqdm"],
+    "jax": ["jax>=0.5"],
+    "torch": ["torch>=2.4"],
     "serving": ["tensorflow>=2.21,<2.22", "tensorflow-text>=2.21,<2.22", "tensorflow-serving-api", "grpcio", "orjson",
                 "uvicorn[standard]", "starlette"],
     "gateway": ["flask>=3", "waitress", "gunicorn", "prometheus-client>=0.20", "tensorflow-serving-api", "grpcio",
                 "feast>=0.67,<0.68", "openai>=2"],
-    "test": ["pytest", "pytest-timeout", "hypothesis", "ruff", "mypy", "import-linter"],
+    "test": ["pytest", "pytest-timeout", "hypothesis", "ruff", "mypy", "import-linter", "onnxruntime", "jax"],
 }  # fmt: skip
 
 setup(

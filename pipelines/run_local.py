@@ -32,7 +32,7 @@ _TRAINING_CODE = tuple(
                  "features", "fitting", "functions", "metrics", "optimiser", "packing", "preprocessing", "taste_model",
                  "tokeniser", "training", "training_state", "weights")
 )  # fmt: skip
-_EVALUATION_CODE = ("models", "components", "sazon/schema.py")
+_EVALUATION_CODE = ("models", "components", "sazon/schema.py", "data/labelled.py", "data/validation.py", "data/behavioural")
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -227,7 +227,8 @@ def _digest_of(entries: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
     for entry in entries:
         place = _REPOSITORY / entry
-        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+        files = (path for path in place.rglob("*") if path.suffix in (".py", ".csv"))
+        for path in sorted(files) if place.is_dir() else [place]:
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
