@@ -38,6 +38,7 @@ from sazon.memory import keep_freed_memory
 from sazon.settings import EncoderSettings, Settings
 
 _LOG = get_logger("pretraining")
+_NO_TEXT: Final = "{}: no text in it"
 _LEAST_VOCABULARY: Final = 200  # as `EncoderSettings.vocabulary`
 
 
@@ -91,6 +92,8 @@ def pretrain(files: Sequence[Path], settings: Settings, out: Path | None = None)
     target = (out or settings.state.root / "pretrained" / f"{digest}-{name}").expanduser().resolve()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} exists already: name a new folder with --out, or remove it")
+    if next(read_texts(files), None) is None:
+        raise UserError(_NO_TEXT.format(", ".join(map(str, files))))
     job = _Job(tuple(files), digest, preset, settings, target)
     job.work.mkdir(parents=True, exist_ok=True)
     try:
@@ -145,7 +148,7 @@ def _tokenised(job: _Job, checkpoint: Checkpoint | None, size: EncoderSettings) 
             tokeniser = checkpoint.tokeniser if checkpoint else _learn(job, size)
             tokeniser.write(staging)
             if TokenStore.write(staging, read_texts(job.files), tokeniser, size.max_tokens) is None:
-                raise UserError(f"{', '.join(map(str, job.files))}: no text in it")
+                raise UserError(_NO_TEXT.format(", ".join(map(str, job.files))))
     tokeniser, store = Tokeniser.read(folder), TokenStore(folder)
     corpus = store.size
     _LOG.info(

@@ -99,7 +99,7 @@ def _tokenised(
     """Keys and tokens of the rows of each batch."""
     import tensorflow as tf
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def tokenise(batch: tf.Tensor) -> tf.RaggedTensor:
         return tokeniser.tokenise(batch, _WHOLE_TEXT)
 
