@@ -11,7 +11,8 @@ import numpy as np
 
 RESAMPLES = 1000
 # The shared threshold weighs as much as this many positives of a label. With TF-IDF models on the sample, chosen on
-# 100 to 650 eval rows, 50 gave 0.006 to 0.032 more test macro-F1 than thresholds of each label alone.
+# 100 to 650 eval rows, 50 gave 0.006 to 0.032 more test macro-F1 than thresholds of each label alone. It was chosen by
+# these same test figures, so the gain is optimistic.
 _SHARED_POSITIVES = 50
 
 

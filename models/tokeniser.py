@@ -21,6 +21,7 @@ from models.wordpiece import (
     PAD,
     SEP,
     SPECIAL_TOKENS,
+    SYMBOLS,
     UNK,
     VOWEL_ACCENTS,
     VOWELS,
@@ -37,8 +38,8 @@ _INVISIBLE: Final = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F\p{Cf}\p{Co}\x{FFFD}]"
 _MARKS: Final = r"\p{Mn}+"
 # What ends a word: separators, punctuation, ASCII symbols, ideographs.
 _BOUNDARY: Final = (
-    r"[\s\p{Z}\p{P}$+<=>^`|~\x{3400}-\x{4DBF}\x{4E00}-\x{9FFF}\x{F900}-\x{FAFF}"
-    r"\x{20000}-\x{2A6DF}\x{2A700}-\x{2CEAF}\x{2F800}-\x{2FA1F}]"
+    r"\s\p{Z}\p{P}$+<=>^`|~\x{3400}-\x{4DBF}\x{4E00}-\x{9FFF}\x{F900}-\x{FAFF}"
+    r"\x{20000}-\x{2A6DF}\x{2A700}-\x{2CEAF}\x{2F800}-\x{2FA1F}"
 )
 _LONG_WORD: Final = f"[^ ]{{{LONGEST_WORD + 1},}}"
 # Private characters are dropped from texts, so these can stand for what no text may bring in.
@@ -55,7 +56,7 @@ class Tokeniser:
         vocabulary: WordPiece tokens; a token's place is its id.
         lowercase: texts are lower-cased.
         accents: `keep` leaves them; `strip` removes every mark, so ñ becomes n (BERT uncased); `fold` bares the vowels
-            and keeps ñ (our own presets).
+            and keeps ñ, and takes emoji for words of their own (our own presets).
     """
 
     vocabulary: tuple[str, ...]
@@ -132,7 +133,8 @@ class Tokeniser:
         import tensorflow as tf
         import tensorflow_text as tf_text
 
-        words = tf.strings.regex_replace(self.normalise(texts), _BOUNDARY, r" \0 ")
+        boundary = f"[{_BOUNDARY}{SYMBOLS if self.accents == 'fold' else ''}]"
+        words = tf.strings.regex_replace(self.normalise(texts), boundary, r" \0 ")
         words = tf.strings.regex_replace(words, _LONG_WORD, _UNKNOWN_MARK)
         # The marks are in the text already: slicing and joining ragged rows costs more than all the rest.
         rows = tf_text.FastWordpieceTokenizer(

@@ -13,6 +13,8 @@ LONGEST_WORD: Final = 100
 # People drop accents more often than they set them, so a model trained on few texts sees one form of each word.
 # ñ is a letter of its own (año is not ano) and stays.
 VOWELS: Final = "[aeiouAEIOU]"
+# In BERT's own rules an emoji is part of the word that it follows, and makes all of it unknown.
+SYMBOLS: Final = r"\p{So}"
 VOWEL_ACCENTS: Final = "[\u0300\u0301\u0302\u0308]+"
 
 
@@ -28,7 +30,7 @@ def library_tokeniser(vocabulary: tuple[str, ...], lowercase: bool, accents: Acc
     tokeniser = Tokenizer(models.WordPiece(ids, unk_token=UNK, max_input_chars_per_word=LONGEST_WORD))
     tokeniser.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL_TOKENS])
     tokeniser.normalizer = normalizer(lowercase, accents)
-    tokeniser.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokeniser.pre_tokenizer = pre_tokenizer(accents)
     tokeniser.post_processor = processors.BertProcessing((SEP, ids[SEP]), (CLS, ids[CLS]))
     tokeniser.decoder = decoders.WordPiece()
     return tokeniser
@@ -46,3 +48,11 @@ def normalizer(lowercase: bool, accents: Accents) -> Any:
         normalizers.NFC(),
     ]
     return normalizers.Sequence(steps)
+
+
+def pre_tokenizer(accents: Accents) -> Any:
+    """Cuts texts into words."""
+    words = pre_tokenizers.BertPreTokenizer()
+    if accents != "fold":
+        return words
+    return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(SYMBOLS), "isolated"), words])

@@ -178,3 +178,11 @@ def test_what_is_no_tokeniser_of_bert_is_named(files: dict[str, str], message: s
         Tokeniser.read(tmp_path)
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_emoji_is_a_word_of_its_own_in_our_presets():
+    tokeniser = Tokeniser.learn(["buenazo ceviche", "buenazo ceviche"], 60)
+    import tensorflow as tf
+
+    alone, glued = tokeniser.tokenise(tf.constant(["buenazo", "buenazo😋"]), 16).to_list()
+    assert glued == [*alone[:-1], tokeniser.unk_id, tokeniser.sep_id]
