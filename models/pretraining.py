@@ -20,14 +20,14 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class PretrainEpoch:
-    """What one epoch brought; losses are mean cross-entropies of the hidden tokens, in nats.
+    """What one epoch brought.
 
     Attributes:
         number: from 1.
         steps: done since the start.
         seconds: of training, the eval not counted.
-        loss: while training, with dropout.
-        eval_loss: on the held-out texts.
+        loss: the objective while training: with dropout, and with the words of each text where they are asked for.
+        eval_loss: mean cross-entropy of the hidden tokens of the held-out texts, in nats.
         eval_accuracy: share of hidden tokens of the held-out texts that the first guess gets right.
         tokens_per_s: of training.
     """

@@ -122,7 +122,7 @@ def test_guesses_are_those_of_transformers():
     texts = [row[:length] for row, length in zip(expected["input_ids"], lengths, strict=True)]
     tokens, layout = pack(texts)
     reads = np.arange(8, dtype=np.int32)
-    logits = model.logits({"tokens": tokens, "layout": layout, "reads": reads})
+    logits, _ = model.logits({"tokens": tokens, "layout": layout, "reads": reads})
     np.testing.assert_allclose(logits, expected["gelu_mlm_logits"], atol=1e-4)
 
 
