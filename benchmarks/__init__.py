@@ -1,0 +1,1 @@
+"""Measurements against peers; each module prints a table with ratios and keeps it in `benchmarks/results`."""
