@@ -90,3 +90,8 @@ OUTPUT_SENTIMENT: Final = "sentiment"
 OUTPUT_SENTIMENT_PROBS: Final = "sentiment_probs"
 OUTPUT_TASTES: Final = "tastes"
 OUTPUT_TASTE_PROBS: Final = "taste_probs"
+
+EXPLANATION_SIGNATURE: Final = "explain"
+OUTPUT_TOKENS: Final = "tokens"
+OUTPUT_ATTRIBUTIONS: Final = "attributions"
+OUTPUT_SENTIMENT_INDEX: Final = "sentiment_index"

@@ -1,4 +1,4 @@
-"""Routes for programs: predict, health, metrics."""
+"""Routes for programs: predict, explain, health, metrics."""
 
 import time
 from typing import Any
@@ -10,7 +10,7 @@ from sazon.logging import get_logger
 from serving.gateway.config import FeatureReader, Features
 from serving.gateway.errors import ApiError
 from serving.gateway.model_client import ModelClient
-from serving.gateway.questions import Question, parse_question
+from serving.gateway.questions import MAX_EXPLAINED_TEXTS, Question, parse_question
 from serving.monitoring.metrics import GatewayMetrics
 
 _log = get_logger("gateway")
@@ -31,6 +31,17 @@ def make_api(client: ModelClient, metrics: GatewayMetrics, reader: FeatureReader
             model_version=version,
             predictions=[prediction.as_json() for prediction in predictions],
             context=_context(question, reader),
+        )
+
+    @api.post("/api/v1/explain")
+    def explain() -> Response:
+        question = parse_question(_read_json(), MAX_EXPLAINED_TEXTS)
+        # Not in `inference_duration`: it judges a version by its predictions.
+        version, explanations = client.explain(question.texts)
+        g.model_version = version
+        return jsonify(
+            model_version=version,
+            explanations=[explanation.as_json() for explanation in explanations],
         )
 
     @api.get("/healthz")

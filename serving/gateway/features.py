@@ -5,9 +5,12 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
+from data.context import CONTEXT
 from serving.gateway.config import Features
 
 STATS_VIEW: Final = "product_region_stats"
+_CONTEXT_REFERENCES: Final = [name.replace("__", ":") for name in CONTEXT]
+_NAMELESS: Final = ""  # no product and no region is called so
 
 
 class FeastFeatureReader:
@@ -37,6 +40,13 @@ class FeastFeatureReader:
         with self._lock:
             answer: dict[str, list[Any]] = self._store.get_online_features(self._references, rows).to_dict()
         return {name: _known(answer[name][0]) for name in self._names}
+
+    def read_context(self, product: str | None, region: str | None) -> list[float]:
+        """The model's context vector, in the order of `data.context.CONTEXT`; NaN where nothing is known."""
+        rows = [{"product": product or _NAMELESS, "region": region or _NAMELESS}]
+        with self._lock:
+            answer = self._store.get_online_features(_CONTEXT_REFERENCES, rows, full_feature_names=True).to_dict()
+        return [math.nan if answer[name][0] is None else float(answer[name][0]) for name in CONTEXT]
 
 
 def _known(value: Any) -> float | int | None:

@@ -1,8 +1,7 @@
 """Asks the model server over gRPC."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
 import grpc
 from tensorflow.core.framework import types_pb2
@@ -10,17 +9,10 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, ModelVersionStatus
 from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
 
-from sazon.schema import (
-    INPUT_TEXT,
-    OUTPUT_SENTIMENT,
-    OUTPUT_SENTIMENT_PROBS,
-    OUTPUT_TASTE_PROBS,
-    OUTPUT_TASTES,
-    SENTIMENTS,
-    TASTE_SEPARATOR,
-    TASTES,
-)
+from sazon.schema import EXPLANATION_SIGNATURE, INPUT_TEXT
 from serving.gateway.errors import ApiError
+from serving.gateway.explanations import Explanation, read_explanations
+from serving.gateway.predictions import Prediction, read_predictions
 
 _CHANNEL_OPTIONS: Final = (
     ("grpc.max_receive_message_length", -1),
@@ -37,22 +29,6 @@ _UNAVAILABLE: Final = (
     # Something else listens at that address.
     grpc.StatusCode.UNIMPLEMENTED,
 )
-_DECIMALS: Final = 6
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the model says about one text."""
-
-    text: str
-    sentiment: str
-    sentiment_probs: dict[str, float]
-    tastes: list[str]
-    taste_probs: dict[str, float]
-
-    def as_json(self) -> dict[str, Any]:
-        """The prediction as the API shows it."""
-        return asdict(self)
 
 
 class ModelClient:
@@ -73,17 +49,20 @@ class ModelClient:
         Raises:
             ApiError: 503 or 504, the model server is away, without a model, or too slow; 500, it failed.
         """
-        request = PredictRequest()
-        request.model_spec.name = self._model_name
-        tensor = request.inputs[INPUT_TEXT]
-        tensor.dtype = types_pb2.DT_STRING
-        tensor.tensor_shape.dim.add(size=len(texts))
-        tensor.string_val.extend(text.encode() for text in texts)
-        try:
-            response = self._prediction.Predict(request, timeout=self._timeout_s)
-        except grpc.RpcError as error:
-            raise _as_api_error(error) from error
+        response = self._run(texts)
         return str(response.model_spec.version.value), read_predictions(texts, response)
+
+    def explain(self, texts: Sequence[str]) -> tuple[str, list[Explanation]]:
+        """Asks what each word did for the sentiment.
+
+        Returns:
+            The version that answered, and one explanation per text.
+
+        Raises:
+            ApiError: 501, the served version cannot explain; else as `predict`.
+        """
+        response = self._run(texts, EXPLANATION_SIGNATURE)
+        return str(response.model_spec.version.value), read_explanations(texts, response)
 
     def available_version(self) -> str:
         """The newest version that answers requests.
@@ -108,42 +87,27 @@ class ModelClient:
         """Closes the channel."""
         self._channel.close()
 
-
-def read_predictions(texts: Sequence[str], response: PredictResponse) -> list[Prediction]:
-    """Reads the signature's outputs, each with one entry or row per text.
-
-    Raises:
-        ApiError: 500, the model answers in another signature.
-    """
-    outputs = response.outputs
-    sentiments = [value.decode() for value in outputs[OUTPUT_SENTIMENT].string_val]
-    tastes = [value.decode() for value in outputs[OUTPUT_TASTES].string_val]
-    sentiment_probs = list(outputs[OUTPUT_SENTIMENT_PROBS].float_val)
-    taste_probs = list(outputs[OUTPUT_TASTE_PROBS].float_val)
-    sizes = (len(sentiments), len(tastes), len(sentiment_probs), len(taste_probs))
-    if sizes != (len(texts), len(texts), len(texts) * len(SENTIMENTS), len(texts) * len(TASTES)):
-        raise ApiError(500, "bad_model_answer", "the model's answer does not have the expected signature")
-    return [
-        Prediction(
-            text,
-            sentiments[row],
-            _named(SENTIMENTS, sentiment_probs, row),
-            [label for label in tastes[row].split(TASTE_SEPARATOR) if label],
-            _named(TASTES, taste_probs, row),
-        )
-        for row, text in enumerate(texts)
-    ]
-
-
-def _named(labels: Sequence[str], values: Sequence[float], row: int) -> dict[str, float]:
-    start = row * len(labels)
-    return {label: round(values[start + place], _DECIMALS) for place, label in enumerate(labels)}
+    def _run(self, texts: Sequence[str], signature: str = "") -> PredictResponse:
+        request = PredictRequest()
+        request.model_spec.name, request.model_spec.signature_name = self._model_name, signature
+        tensor = request.inputs[INPUT_TEXT]
+        tensor.dtype = types_pb2.DT_STRING
+        tensor.tensor_shape.dim.add(size=len(texts))
+        tensor.string_val.extend(text.encode() for text in texts)
+        try:
+            return self._prediction.Predict(request, timeout=self._timeout_s)
+        except grpc.RpcError as error:
+            raise _as_api_error(error) from error
 
 
 def _as_api_error(error: grpc.RpcError) -> ApiError:
     code = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return ApiError(504, "model_timeout", "the model server did not answer in time; try again")
+    # Servers differ in the status of an unknown signature, not in these words.
+    if isinstance(error, grpc.Call) and f'"{EXPLANATION_SIGNATURE}" not found' in (error.details() or ""):
+        message = "the served version of the model cannot explain itself; export it again and roll it out"
+        return ApiError(501, "explanation_unavailable", message)
     if code in _UNAVAILABLE:
         return ApiError(503, "model_unavailable", "the model server cannot be reached or has no model; try again soon")
     return ApiError(500, "model_failed", "the model server failed on this request")

@@ -1,4 +1,4 @@
-"""The body of `POST /api/v1/predict`, checked."""
+"""The body of `POST /api/v1/predict` and of `POST /api/v1/explain`, checked."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -7,6 +7,8 @@ from sazon.schema import MAX_TEXT_CHARS, REGIONS
 from serving.gateway.errors import ApiError
 
 MAX_TEXTS: Final = 1000
+MAX_EXPLAINED_TEXTS: Final = 32
+"""An explanation costs as much as some fifty predictions."""
 MAX_PRODUCT_CHARS: Final = 200
 
 _FIELDS: Final = ("text", "texts", "product", "region")
@@ -21,8 +23,8 @@ class Question:
     region: str | None = None
 
 
-def parse_question(document: Any) -> Question:
-    """Checks the JSON document of a predict request.
+def parse_question(document: Any, max_texts: int = MAX_TEXTS) -> Question:
+    """Checks the JSON document of a request.
 
     >>> parse_question({"text": "Riquísimo", "region": "Lima"})
     Question(texts=('Riquísimo',), product=None, region='Lima')
@@ -38,15 +40,15 @@ def parse_question(document: Any) -> Question:
             raise _invalid(f'unknown field "{shown}" (known: {", ".join(_FIELDS)})')
     if ("text" in document) == ("texts" in document):
         raise _invalid('give either "text" or "texts"')
-    texts = (_text(document["text"], "text"),) if "text" in document else _texts(document["texts"])
+    texts = (_text(document["text"], "text"),) if "text" in document else _texts(document["texts"], max_texts)
     return Question(texts, _product(document.get("product")), _region(document.get("region")))
 
 
-def _texts(values: Any) -> tuple[str, ...]:
+def _texts(values: Any, max_texts: int) -> tuple[str, ...]:
     if not isinstance(values, list) or not values:
         raise _invalid("texts: must be a list with at least one text")
-    if len(values) > MAX_TEXTS:
-        raise _invalid(f"texts: {len(values)} texts are too many; at most {MAX_TEXTS} in one request")
+    if len(values) > max_texts:
+        raise _invalid(f"texts: {len(values)} texts are too many; at most {max_texts} in one request")
     return tuple(_text(value, f"texts[{place}]") for place, value in enumerate(values))
 
 

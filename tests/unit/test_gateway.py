@@ -18,17 +18,21 @@ from tensorflow_serving.apis import (
 
 from sazon.schema import MAX_TEXT_CHARS, REGIONS, SENTIMENTS, TASTES
 from serving.gateway.app import GatewayConfig, create_app
-from serving.gateway.questions import MAX_TEXTS
+from serving.gateway.questions import MAX_EXPLAINED_TEXTS, MAX_TEXTS
 from serving.monitoring import metrics
 
-PREDICT = "/api/v1/predict"
+PREDICT, EXPLAIN = "/api/v1/predict", "/api/v1/explain"
 
 
 class FakeModel(prediction_service_pb2_grpc.PredictionServiceServicer, model_service_pb2_grpc.ModelServiceServicer):
-    """Version 7 finds everything positive and spicy; `failure` and `delay_s` make it misbehave."""
+    """Version 7 finds everything positive and spicy, because of its first word and despite its last.
+
+    `failure` and `delay_s` make it misbehave; without `explains` it is an older version.
+    """
 
     def __init__(self):
         self.failure, self.delay_s, self.asked, self.width = None, 0.0, [], len(TASTES)
+        self.explains, self.unknown = True, grpc.StatusCode.FAILED_PRECONDITION
 
     def Predict(self, request, context):  # noqa: N802
         time.sleep(self.delay_s)
@@ -39,12 +43,27 @@ class FakeModel(prediction_service_pb2_grpc.PredictionServiceServicer, model_ser
         response = predict_pb2.PredictResponse()
         response.model_spec.version.value = 7
         outputs = response.outputs
+        if request.model_spec.signature_name == "explain":
+            if not self.explains:
+                context.abort(self.unknown, 'Serving signature key "explain" not found.')
+            self._explain(texts, outputs)
+            return response
         outputs["sentiment"].string_val.extend([b"positive"] * len(texts))
         outputs["sentiment_probs"].float_val.extend([0.1, 0.2, 0.7] * len(texts))
         outputs["tastes"].string_val.extend([b"picante|acido", b""][: len(texts)] or [b""])
         outputs["tastes"].string_val.extend([b""] * (len(texts) - 2))
         outputs["taste_probs"].float_val.extend([0.25] * self.width * len(texts))
         return response
+
+    def _explain(self, texts, outputs):
+        rows = [["[CLS]", *text.lower().split(), "[SEP]"] for text in texts]
+        width = max(map(len, rows)) - (self.width < len(TASTES))
+        for row in rows:
+            padding = width - len(row)
+            outputs["tokens"].string_val.extend(token.encode() for token in [*row, *[""] * padding])
+            middle = [0.0] * (len(row) - 4)
+            outputs["attributions"].float_val.extend([0.0, 0.5, *middle, -0.25, 0.0, *[0.0] * padding])
+        outputs["sentiment_index"].int_val.extend([SENTIMENTS.index("positive")] * len(texts))
 
     def GetModelStatus(self, request, context):  # noqa: N802
         if self.failure:
@@ -215,6 +234,46 @@ def test_gives_up_at_the_deadline(address, model):
     assert time.monotonic() - started < 0.9
 
 
+def test_an_explanation_says_what_each_word_did(client, model):
+    response = client.post(EXPLAIN, json={"texts": ["Rico pero CARO", "Sí no"], "product": "ceviche", "region": "Lima"})
+    assert response.status_code == 200
+    first, second = response.json["explanations"]
+    assert response.json["model_version"] == "7"
+    assert (first["text"], first["sentiment"]) == ("Rico pero CARO", "positive")
+    assert first["words"] == [
+        {"word": "Rico", "start": 0, "end": 4, "strength": 1.0, "attribution": 0.5},
+        {"word": "pero", "start": 5, "end": 9, "strength": 0.0, "attribution": 0.0},
+        {"word": "CARO", "start": 10, "end": 14, "strength": -0.5, "attribution": -0.25},
+    ]
+    assert [word["word"] for word in second["words"]] == ["Sí", "no"]
+    assert model.asked == [("taste", ["Rico pero CARO", "Sí no"])]
+
+
+def test_an_explanation_takes_few_texts_and_checks_them_as_a_prediction(client, model):
+    with error(client.post(EXPLAIN, json={"texts": ["a"] * (MAX_EXPLAINED_TEXTS + 1)}), 400, "invalid_request") as text:
+        assert "at most 32" in text
+    with error(client.post(EXPLAIN, json={"text": " "}), 400, "empty_text"):
+        pass
+    assert model.asked == []
+
+
+@pytest.mark.parametrize("status", [grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.INVALID_ARGUMENT])
+def test_an_older_version_that_cannot_explain_says_so_and_still_predicts(client, model, status):
+    model.explains, model.unknown = False, status
+    with error(client.post(EXPLAIN, json={"text": "a b"}), 501, "explanation_unavailable") as message:
+        assert "cannot explain" in message
+    assert client.post(PREDICT, json={"text": "a b"}).status_code == 200
+
+
+def test_an_explanation_fails_as_a_prediction_does(client, model):
+    model.width = 3
+    with error(client.post(EXPLAIN, json={"texts": ["a b", "a b c"]}), 500, "bad_model_answer"):
+        pass
+    model.failure = grpc.StatusCode.DEADLINE_EXCEEDED
+    with error(client.post(EXPLAIN, json={"text": "a b"}), 504, "model_timeout"):
+        pass
+
+
 def test_health_and_readiness_differ_when_the_model_server_is_away(client, model):
     assert client.get("/readyz").json == {"status": "ready", "model_version": "7"}
     model.failure = grpc.StatusCode.NOT_FOUND
@@ -231,9 +290,11 @@ def test_metrics_say_who_answered(address):
     client = create_app(GatewayConfig(address, registry=registry)).test_client()
     client.post(PREDICT, json={"text": "a"})
     client.post(PREDICT, json={})
+    client.post(EXPLAIN, json={"text": "a b"})
     client.get("/nowhere/4711")
     answered = {"route": PREDICT, "method": "POST", "status": "200", "model_version": "7"}
     assert registry.get_sample_value(metrics.GATEWAY_REQUESTS, answered) == 1
+    assert registry.get_sample_value(metrics.GATEWAY_REQUESTS, {**answered, "route": EXPLAIN}) == 1
     refused = {**answered, "status": "400", "model_version": "none"}
     assert registry.get_sample_value(metrics.GATEWAY_REQUESTS, refused) == 1
     count = f"{metrics.GATEWAY_INFERENCE_DURATION}_count"

@@ -1,4 +1,5 @@
-"use strict";
+import { byId, element, number, percent } from "./dom.js";
+import { hideExplanation, showExplanation } from "./explanation.js";
 
 const TIMEOUT_MS = 15000;
 
@@ -24,22 +25,7 @@ const PROBLEMS = {
   too_slow: "El servidor tardó demasiado en responder. Prueba otra vez.",
 };
 
-const byId = (id) => document.getElementById(id);
-
-function number(value, decimals) {
-  return value.toLocaleString("es-PE", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
-}
-
-function percent(share) {
-  return `${number(share * 100, 0)} %`;
-}
-
-function element(name, className, text) {
-  const node = document.createElement(name);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
+let latest;
 
 function showProblem(code) {
   byId("problem").textContent = PROBLEMS[code] ?? "No se pudo analizar el texto. Prueba otra vez.";
@@ -94,10 +80,10 @@ function showAnswer(answer, question) {
   byId("result").scrollIntoView({ block: "nearest" });
 }
 
-async function ask(question) {
+async function ask(route, question) {
   let response;
   try {
-    response = await fetch("api/v1/predict", {
+    response = await fetch(`api/v1/${route}`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(question),
@@ -122,16 +108,27 @@ function readQuestion() {
 async function submit(event) {
   event.preventDefault();
   const question = readQuestion();
+  latest = question;
   if (!question.text.trim()) return showProblem("empty_text");
   byId("send").disabled = true;
   byId("send").textContent = "Probando…";
-  const { answer, problem } = await ask(question);
+  hideExplanation();
+  const { answer, problem } = await ask("predict", question);
   byId("send").disabled = false;
   byId("send").textContent = "Probar";
   if (problem) return showProblem(problem);
   byId("problem").hidden = true;
   byId("text").removeAttribute("aria-invalid");
   showAnswer(answer, question);
+  explain(question, answer);
+}
+
+/* Comes after the answer, so that the answer need not wait; where the model cannot explain, nothing is shown. */
+async function explain(question, asked) {
+  const { answer } = await ask("explain", question);
+  if (!answer || latest !== question || answer.model_version !== asked.model_version) return;
+  const [explanation] = answer.explanations;
+  showExplanation(explanation, SENTIMENTS[explanation.sentiment] ?? explanation.sentiment);
 }
 
 function countCharacters() {
