@@ -133,7 +133,7 @@ class Batches:
         of_sentiment = (labels["sentiment"] != UNLABELLED).astype(np.float32)
         of_tastes = labels["tastes_labelled"].astype(np.float32)
         balance = self.weights.sentiment[sentiment]
-        return {
+        batch = {
             "tokens": tokens,
             "layout": layout,
             "sentiment": sentiment,
@@ -143,6 +143,14 @@ class Batches:
             "positive_weight": self.weights.positive_tastes,
             "row_weight": np.full(len(labels), passes / len(labels), np.float32),
         }
+        if self.settings.context and self.store.context is not None:
+            batch["context"] = np.tile(self._with_hidden_context(self.store.context[rows], rng), (passes, 1))
+        return batch
+
+    def _with_hidden_context(self, context: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Some rows show none, so that the text alone learns to answer too."""
+        hidden = rng.random(len(context)) < self.settings.context_dropout
+        return np.where(hidden[:, None], np.float32(np.nan), context)
 
     def _with_dropped_tokens(self, tokens: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Some tokens become [MASK], never the first and the last."""

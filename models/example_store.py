@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 
+from data.context import CONTEXT
 from models import features
 from sazon.schema import TASTES
 
@@ -25,12 +26,16 @@ _READ_ROWS = 1024
 
 @dataclass(frozen=True)
 class TokenisedRows:
-    """Some rows: token ids, `sentiment` (rows,) int8 (-1: unlabelled), `tastes` (rows, 10), `tastes_labelled`."""
+    """Some rows: token ids, `sentiment` (rows,) int8 (-1: unlabelled), `tastes` (rows, 10), `tastes_labelled`.
+
+    `context` (rows, features) float32, NaN where nothing is known; None where rows are only texts.
+    """
 
     tokens: Sequence[np.ndarray]
     sentiment: np.ndarray
     tastes: np.ndarray
     tastes_labelled: np.ndarray
+    context: np.ndarray | None = None
 
 
 class ExampleStore:
@@ -38,15 +43,23 @@ class ExampleStore:
 
     def __init__(self, folder: Path) -> None:
         """Opens what `write` made."""
+        self.folder = folder
         self.rows: np.ndarray = _map(folder / "rows.bin", _ROW)
         self._tokens: np.ndarray = _map(folder / "tokens.bin", np.dtype(np.int32))
+        context = _map(folder / "context.bin", np.dtype(np.float32)).reshape(-1, len(CONTEXT))
+        self.context: np.ndarray | None = context if len(context) else None
 
     @classmethod
     def write(cls, folder: Path, parts: Iterable[TokenisedRows]) -> Self:
         """Writes rows part by part and opens the result."""
         folder.mkdir(parents=True, exist_ok=True)
         start = 0
-        with (folder / "rows.bin").open("wb") as rows_file, (folder / "tokens.bin").open("wb") as tokens_file:
+        rows_path, tokens_path, context_path = (folder / f"{name}.bin" for name in ("rows", "tokens", "context"))
+        with (
+            rows_path.open("wb") as rows_file,
+            tokens_path.open("wb") as tokens_file,
+            context_path.open("wb") as context,
+        ):
             for part in parts:
                 rows = np.zeros(len(part.tokens), _ROW)
                 rows["length"] = [len(tokens) for tokens in part.tokens]
@@ -55,6 +68,8 @@ class ExampleStore:
                 rows["tastes_labelled"] = part.tastes_labelled
                 start += int(rows["length"].sum())
                 rows.tofile(rows_file)
+                if part.context is not None:
+                    part.context.astype(np.float32).tofile(context)
                 np.concatenate([*part.tokens, np.zeros(0, np.int32)]).astype(np.int32).tofile(tokens_file)
         return cls(folder)
 

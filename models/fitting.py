@@ -19,6 +19,7 @@ from models.precision import resolve_precision
 from models.taste_model import TasteModel
 from models.training_state import Epoch, Progress, TrainingState
 from models.weights import load_encoder
+from sazon.errors import UserError
 from sazon.schema import SENTIMENTS, TASTES
 from sazon.settings import EncoderSettings, TrainSettings
 
@@ -62,10 +63,16 @@ class Trainer:
 
     def fit(self) -> Fitted:
         """Trains and keeps the weights of the best epoch; goes on where a killed run of the same state stopped."""
+        if self.settings.backend != keras.backend.backend():
+            from models.backends import fit_elsewhere
+
+            return fit_elsewhere(self)
         keras.utils.set_random_seed(self.settings.seed)
         model = TasteModel(self.vocabulary, self.size, self.settings, resolve_precision(self.settings.precision))
         if self.weights:
             load_encoder(model.encoder, self.weights)
+        if model.context is not None:
+            model.context.adapt(self._known_context())
         batches = self._batches()
         epochs = planned_epochs(self.settings, len(batches))
         steps = max(1, epochs * len(batches) // self.settings.accumulate)
@@ -85,6 +92,11 @@ class Trainer:
         balance = LabelWeights.balancing(self.train) if self.settings.class_weights else LabelWeights.even()
         grain = Grain.of_backend(keras.backend.backend())
         return Batches(self.train, self.settings, balance, self.mask_id, grain)
+
+    def _known_context(self) -> np.ndarray:
+        if self.train.context is None:
+            raise UserError("train.context is on, but these rows come without context; set it to false here")
+        return self.train.context
 
     def _run_epoch(self, batches: Batches, progress: Progress) -> None:
         started_s = time.monotonic() - progress.seconds
@@ -150,15 +162,21 @@ def planned_epochs(settings: TrainSettings, batches: int) -> int:
     return max(settings.epochs, -(-settings.least_steps // batches))
 
 
-def predict_logits(engine: Engine, store: ExampleStore) -> tuple[np.ndarray, np.ndarray]:
-    """Logits of all rows of a store: sentiment (rows, 3) and tastes (rows, 10), float32."""
+def predict_logits(engine: Engine, store: ExampleStore, with_context: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of all rows of a store: sentiment (rows, 3) and tastes (rows, 10), float32.
+
+    By default from the texts alone: that is what most requests hold, and what is judged.
+    """
     sentiment = np.empty((len(store), len(SENTIMENTS)), np.float32)
     tastes = np.empty((len(store), len(TASTES)), np.float32)
     grain = Grain.of_backend(keras.backend.backend())
     for rows in order_rows(store.lengths, _INFERENCE_BATCH, None):
         texts: Sequence[np.ndarray] = [store.tokens(row) for row in rows]
         tokens, layout = pack(texts, **grain.round(list(texts)))
-        answer = engine.forward({"tokens": tokens, "layout": layout})
+        batch = {"tokens": tokens, "layout": layout}
+        if with_context and store.context is not None:
+            batch["context"] = store.context[rows]
+        answer = engine.forward(batch)
         sentiment[rows] = keras.ops.convert_to_numpy(answer["sentiment"])
         tastes[rows] = keras.ops.convert_to_numpy(answer["tastes"])
     return sentiment, tastes

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from models.context import ContextFusion
 from models.encoder import BertEncoder, Linear
 from models.engine import Batch
 from sazon.schema import SENTIMENTS, TASTES
@@ -29,20 +30,26 @@ class TasteModel(keras.Model):
         self.dropout = keras.layers.Dropout(self.settings.dropout)
         self.sentiment_head = Linear(size.hidden, len(SENTIMENTS), "float32", "sentiment_head")
         self.taste_head = Linear(size.hidden, len(TASTES), "float32", "taste_head")
+        self.context = ContextFusion(size.hidden) if self.settings.context else None
         self.built = True
 
     def call(self, batch: Batch, training: bool = False) -> Logits:
         """Classifies.
 
         Args:
-            batch: `tokens` (packed,) int32 and their `layout`, as from `models.packing.pack`.
+            batch: `tokens` (packed,) int32 and their `layout`, as from `models.packing.pack`; `context` (batch,
+                features) float32 where there is any, see `models.context`.
             training: whether dropout is on.
 
         Returns:
             Logits: `sentiment` (batch, 3) and `tastes` (batch, 10), float32.
         """
         first = self.encoder(batch["tokens"], layout=batch["layout"], training=training)
-        return self.heads(self.encoder.pool(first), training=training)
+        return self.heads(self.fuse(self.encoder.pool(first), batch.get("context")), training=training)
+
+    def fuse(self, pooled: keras.KerasTensor, context: keras.KerasTensor | None) -> keras.KerasTensor:
+        """(batch, hidden) to the same, with what the context says; a model without fusion reads no context."""
+        return pooled if self.context is None or context is None else self.context(pooled, context)
 
     def heads(self, pooled: keras.KerasTensor, training: bool = False) -> Logits:
         """(batch, hidden) to the logits of both tasks."""

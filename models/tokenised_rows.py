@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from data.context import CONTEXT
 from models.baselines import taste_matrix
 from models.example_store import UNLABELLED, TokenisedRows
 from models.tokeniser import Tokeniser
@@ -17,7 +18,8 @@ def tokenise_rows(rows: pd.DataFrame, tokeniser: Tokeniser, max_tokens: int) -> 
     """Streams rows in the form that `ExampleStore.write` takes.
 
     Args:
-        rows: `text`, `sentiment` ("" = unlabelled), `tastes` (tuples) and `tastes_labelled` (0 or 1).
+        rows: `text`, `sentiment` ("" = unlabelled), `tastes` (tuples) and `tastes_labelled` (0 or 1); the columns of
+            `data.context.CONTEXT` where there is a context.
         tokeniser: of the model.
         max_tokens: longest row.
     """
@@ -34,4 +36,5 @@ def tokenise_rows(rows: pd.DataFrame, tokeniser: Tokeniser, max_tokens: int) -> 
             np.array([SENTIMENTS.index(name) if name else UNLABELLED for name in part["sentiment"]], np.int8),
             taste_matrix(part),
             part["tastes_labelled"].to_numpy() == 1,
+            part[list(CONTEXT)].to_numpy(np.float32) if CONTEXT[0] in part else None,
         )
