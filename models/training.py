@@ -76,7 +76,7 @@ def run_fn(fn_args: Any) -> None:
     keep_freed_memory()
     job = TrainingJob.read(fn_args.custom_config)
     train, held_out = (
-        ExampleStore.write(job.folder / name, read_examples(_expand(files)))
+        ExampleStore.write(job.folder / name, read_examples(_expand(files), context=job.settings.context))
         for name, files in (("train", fn_args.train_files), ("eval", fn_args.eval_files))
     )
     state = TrainingState(job.folder / "state.npz", job.settings.checkpoint_s)
@@ -181,11 +181,12 @@ class _Progress:
         mlflow.log_metrics({name: value for name, value in figures.items() if value == value}, step=epoch.number)
         with tqdm.external_write_mode(file=sys.stderr):
             _LOG.info(
-                "    epoch %d/%d · %.0f s · loss %.3f · eval macro-F1 sentiment %.3f, tastes %.3f",
+                "    epoch %d/%d · %.0f s · loss %.3f · eval macro-F1 sentiment %.3f, tastes %.3f · eval_score=%.4f",
                 epoch.number,
                 self._epochs,
                 epoch.seconds,
                 epoch.loss,
                 epoch.eval_sentiment_macro_f1,
                 epoch.eval_tastes_macro_f1,
+                epoch.score,
             )

@@ -8,6 +8,7 @@ import logging
 import logging.handlers
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,18 +20,21 @@ def get_logger(part: str) -> logging.Logger:
     return logging.getLogger(f"{LOGGER_NAME}.{part}")
 
 
-def configure_logging(terminal_level: int = logging.INFO) -> None:
+def configure_logging(terminal_level: int = logging.INFO, *, timestamps: bool = False) -> None:
     """Sets up the process' logging to the terminal. Call once, from an entry point.
 
     Args:
         terminal_level: least level of Sazón's own messages on stderr.
+        timestamps: whether each of them begins with the time in UTC (RFC 3339), as collectors of logs want it.
     """
     root = logging.getLogger()
     root.handlers.clear()
     root.setLevel(logging.INFO)
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setLevel(terminal_level)
-    terminal.setFormatter(logging.Formatter("%(message)s"))
+    formatter = logging.Formatter("%(asctime)s %(message)s" if timestamps else "%(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    terminal.setFormatter(formatter)
     terminal.addFilter(logging.Filter(LOGGER_NAME))
     root.addHandler(terminal)
     logging.getLogger(LOGGER_NAME).setLevel(logging.DEBUG)  # the file keeps what the terminal does not show

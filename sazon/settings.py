@@ -107,6 +107,40 @@ class PretrainSettings(_Section):
     )
 
 
+Tunable = Literal[
+    "learning_rate", "batch_size", "epochs", "dropout", "token_dropout", "label_smoothing", "weight_decay",
+    "warmup_share", "layer_decay", "rdrop",
+]  # fmt: skip
+
+
+class Span(_Section):
+    """Values that a sweep may try for a setting: all between `low` and `high`, or one of `choices`."""
+
+    low: int | float | None = None
+    high: int | float | None = None
+    log: bool = Field(False, description="whether orders of magnitude are even; low must be above 0")
+    choices: tuple[int | float, ...] | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.choices is not None:
+            if self.low is not None or self.high is not None or self.log:
+                raise ValueError("want either choices, or low and high")
+        elif self.low is None or self.high is None or not self.low < self.high:
+            raise ValueError("want low and high with low below high, or choices")
+        elif self.log and self.low <= 0:
+            raise ValueError("with log, low must be above 0")
+        return self
+
+
+class SweepSettings(_Section):
+    """A search for better settings of training."""
+
+    trials: int = Field(20, ge=1, le=10_000, description="in all, those of an interrupted sweep counted")
+    timeout_s: float | None = Field(None, gt=0, description="no trial starts after so many seconds")
+    space: dict[Tunable, Span] = Field({}, description="replaces what models/search_space.py says of a setting")
+
+
 class SplitSettings(_Section):
     """Shares of a file that has no `split` column of its own."""
 
@@ -160,6 +194,7 @@ class Settings(BaseSettings):
     encoder: EncoderSettings | None = Field(None, description="overrides the preset's size")
     train: TrainSettings = TrainSettings()
     pretrain: PretrainSettings = PretrainSettings()
+    sweep: SweepSettings = SweepSettings()
     split: SplitSettings = SplitSettings()
     gates: GateSettings = GateSettings()
     mlflow: MlflowSettings = MlflowSettings()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sazon import __version__
-from sazon.cli import data, evaluate, models, pretrain, serve, train, up, versions
+from sazon.cli import data, evaluate, models, pretrain, serve, sweep, train, up, versions
 from sazon.errors import DataError, SazonError
 from sazon.logging import configure_logging
 from sazon.quiet import quiet_libraries
@@ -24,6 +24,7 @@ app.add_typer(models.app, name="models")
 app.command("up")(up.up)
 app.command("pretrain")(pretrain.pretrain)
 app.command("train")(train.train)
+app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
 app.command("versions")(versions.versions)
 app.command("serve")(serve.serve)
@@ -43,11 +44,14 @@ def _show_version(wanted: bool) -> None:
 def _options(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors on stderr.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
+    timestamps: Annotated[
+        bool, typer.Option("--timestamps", help="Begin each line on stderr with the time in UTC.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    configure_logging(logging.ERROR if quiet else logging.INFO)
+    configure_logging(logging.ERROR if quiet else logging.INFO, timestamps=timestamps)
 
 
 def main() -> None:

@@ -1,0 +1,77 @@
+"""What a sweep found, for people and for the next training."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import optuna
+import yaml
+from optuna.trial import TrialState
+
+from data.preparation import Dataset
+from models.search_space import Values
+from models.sweep_log import RUN_ID, STATES
+from sazon.errors import PipelineError
+from sazon.settings import PREFIX, Settings
+
+_SHOWN: Final = 5
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """A trial that went to its end; `number` counts from 1, `score` is that of its best epoch."""
+
+    number: int
+    score: float
+    values: Values
+    run_id: str
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """The best trials, best first, and how many ended in which state."""
+
+    name: str
+    run_id: str
+    digest: str
+    source: str
+    best: list[TrialResult]
+    states: dict[str, int]
+
+
+def summarise(study: optuna.Study, settings: Settings, dataset: Dataset) -> SweepResult:
+    """Reads the outcome from the study.
+
+    Raises:
+        PipelineError: no trial came to its end.
+    """
+    trials = study.get_trials(deepcopy=False)
+    complete = sorted((trial for trial in trials if trial.state is TrialState.COMPLETE), key=lambda one: -one.values[0])
+    if not complete:
+        reason = next((trial.user_attrs["error"] for trial in trials if "error" in trial.user_attrs), "time was up")
+        raise PipelineError(f'sweep "{study.study_name}": no trial came to its end: {reason}')
+    return SweepResult(
+        name=study.study_name,
+        run_id=study.user_attrs[RUN_ID],
+        digest=dataset.digest,
+        source=dataset.source,
+        best=[
+            TrialResult(trial.number + 1, trial.values[0], trial.params, trial.user_attrs[RUN_ID])
+            for trial in complete[:_SHOWN]
+        ],
+        states={word: sum(trial.state is state for trial in trials) for state, word in STATES.items()},
+    )
+
+
+def settings_fragment(result: SweepResult, settings: Settings) -> str:
+    """The best settings as a `sazon.yaml` holds them, with what was not at its default anyway."""
+    train = settings.train.model_dump(mode="json", exclude_defaults=True) | result.best[0].values
+    content: dict[str, Any] = {"preset": settings.preset, "train": train}
+    if settings.encoder:
+        content["encoder"] = settings.encoder.model_dump(mode="json")
+    head = f"# Sweep {result.name}, trial {result.best[0].number}: eval score {result.best[0].score:.4f}\n"
+    return head + yaml.safe_dump(content, sort_keys=False)
+
+
+def environment(values: Values) -> str:
+    """Values as environment variables before a command."""
+    return " ".join(f"{PREFIX}TRAIN__{name.upper()}={value}" for name, value in values.items())
