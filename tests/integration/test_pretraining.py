@@ -33,7 +33,7 @@ def corpus(tmp_path_factory):
     texts = []
     for number in range(600):
         dish, word = pairs[rng.integers(len(pairs))]
-        texts.append(f"{dish} con {word} muy {word} {number}")
+        texts.append(f"{dish} con {word} y {WORDS[number % len(WORDS)]} {number // 2}")
     path = tmp_path_factory.mktemp("corpus") / "texts.txt"
     path.write_text("\n".join([*texts, texts[0]]), encoding="utf-8")
     return path
@@ -162,7 +162,7 @@ def test_it_learns_and_leaves_a_preset_a_card_and_a_run(settings, corpus):
     assert made.checkpoint == settings.state.root / "pretrained" / f"{made.digest}-tiny"
     assert made.corpus.duplicates == 1
     first, last = made.epochs[0], made.epochs[-1]
-    assert last.eval_loss < 0.7 * first.eval_loss and last.eval_accuracy > 1.5 * first.eval_accuracy
+    assert last.eval_loss < 0.7 * first.eval_loss and last.eval_accuracy > first.eval_accuracy
 
     checkpoint = read_checkpoint(made.checkpoint)
     assert resolve_preset(str(made.checkpoint)).encoder == checkpoint.encoder
