@@ -13,6 +13,8 @@ from typing import Final, TextIO
 from sazon.errors import UserError
 
 TEXT_COLUMN: Final = "text"
+SPLIT_COLUMN: Final = "split"
+_TRAINING_SPLITS: Final = ("train", "", None)
 _BATCH_TEXTS: Final = 4096
 _CHUNK_BYTES: Final = 1 << 20
 _GZIP: Final = ".gz"
@@ -20,6 +22,8 @@ _GZIP: Final = ".gz"
 
 def read_texts(files: Sequence[Path]) -> Iterator[list[str]]:
     """Streams the texts of all files, stripped, without the empty ones.
+
+    Rows that a column `split` keeps for eval or test are left out: no model shall know the texts it is measured on.
 
     Args:
         files: plain text (one text a line), or CSV, JSON lines or Parquet with a column `text`; all but Parquet may
@@ -96,7 +100,8 @@ def _read_csv(path: Path) -> Iterator[str]:
     csv.field_size_limit(sys.maxsize)
     with _open(path) as stream:
         for row in csv.DictReader(stream):
-            yield row[TEXT_COLUMN] or ""
+            if row.get(SPLIT_COLUMN) in _TRAINING_SPLITS:
+                yield row[TEXT_COLUMN] or ""
 
 
 def _read_json_lines(path: Path) -> Iterator[str]:
@@ -105,6 +110,8 @@ def _read_json_lines(path: Path) -> Iterator[str]:
             record = json.loads(line)
             if not isinstance(record, dict):
                 raise ValueError(f"a line is no object: {line[:40]}")
+            if record.get(SPLIT_COLUMN) not in _TRAINING_SPLITS:
+                continue
             # JSON can spell half a character, which is no text.
             yield str(record[TEXT_COLUMN] or "").encode(errors="replace").decode()
 
@@ -115,8 +122,11 @@ def _read_parquet(path: Path) -> Iterator[str]:
     with ParquetFile(path) as file:
         if TEXT_COLUMN not in file.schema_arrow.names:
             raise KeyError(TEXT_COLUMN)
-        for batch in file.iter_batches(_BATCH_TEXTS, columns=[TEXT_COLUMN]):
-            yield from (text or "" for text in batch.column(0).to_pylist())
+        columns = [name for name in (TEXT_COLUMN, SPLIT_COLUMN) if name in file.schema_arrow.names]
+        for batch in file.iter_batches(_BATCH_TEXTS, columns=columns):
+            for row in batch.to_pylist():
+                if row.get(SPLIT_COLUMN) in _TRAINING_SPLITS:
+                    yield row[TEXT_COLUMN] or ""
 
 
 _READERS: Final[dict[str, Callable[[Path], Iterator[str]]]] = {

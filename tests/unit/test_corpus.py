@@ -100,3 +100,16 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
         corpus_digest([tmp_path / "no.txt"])
     with pytest.raises(UserError, match="a folder, name the files"):
         corpus_digest([tmp_path])
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_rows_kept_for_eval_and_test_are_left_out(tmp_path, ending):
+    rows = pd.DataFrame({"text": ["uno", "dos", "tres", "cuatro"], "split": ["train", "eval", "test", ""]})
+    path = tmp_path / f"rows{ending}"
+    if ending == ".csv":
+        rows.to_csv(path, index=False)
+    elif ending == ".jsonl":
+        rows.to_json(path, orient="records", lines=True)
+    else:
+        rows.to_parquet(path)
+    assert [text for batch in read_texts([path]) for text in batch] == ["uno", "cuatro"]
