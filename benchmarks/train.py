@@ -102,11 +102,11 @@ def main() -> None:
 
 {table(head, rows)}
 
-`python -m benchmarks.train`: medians of {rounds} interleaved rounds, batch {BATCH}, texts of about 20 tokens (log-normal, at
-most 64), dropout 0.1 (none inside attention), AdamW with clipping. *Hugging Face default*: Trainer of transformers on
-PyTorch, fused AdamW, SDPA, float32, dynamic padding, random order. The last column counts real tokens only, against
-the best numpy matrix product here ({machine["fp32_gflops"]} GFLOP/s). {machine["processor"]}, {machine["cores"]} cores,
-formats {", ".join(machine["formats"]) or "none"}; {machine["measured_at"]}."""
+`python -m benchmarks.train`: medians of {rounds} interleaved rounds, batch {BATCH}, texts of about 20 tokens
+(log-normal, at most 64), dropout 0.1 (none inside attention), AdamW with clipping. *Hugging Face default*: Trainer of
+transformers on PyTorch, fused AdamW, SDPA, float32, dynamic padding, random order. The last column counts real tokens
+only, against the best numpy matrix product here ({machine["fp32_gflops"]} GFLOP/s). {machine["processor"]},
+{machine["cores"]} cores, formats {", ".join(machine["formats"]) or "none"}; {machine["measured_at"]}."""
     print(text)
     if not chosen.quick:
         keep("train", text, {"machine": machine, "batch": BATCH, "texts_per_s": found})

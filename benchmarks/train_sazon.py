@@ -1,5 +1,6 @@
 """One side of the training benchmark: `models.fitting.Trainer`, timed from batch to batch. Prints one line of JSON."""
 
+import contextlib
 import json
 import sys
 import tempfile
@@ -69,10 +70,8 @@ def measure(name: str, batch: int, precision: str, seed: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         stores = (ExampleStore.write(Path(folder) / part, [rows(texts)]) for part in ("train", "eval"))
         trainer = Trainer(*stores, size.vocabulary, 4, encoder, settings, observer=Observer(on_batch=watch.batch_done))
-        try:
+        with contextlib.suppress(Enough):
             trainer.fit()
-        except Enough:
-            pass
     return size.timed * batch / (watch.done_at_s[-1] - watch.done_at_s[size.warm_up - 1])
 
 
