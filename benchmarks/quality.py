@@ -2,6 +2,7 @@
 
     python -m benchmarks.quality                      # the shipped sample: 100, 300, 1,000 and all rows
     python -m benchmarks.quality --presets small,tiny --sizes 300 --seeds 1
+    python -m benchmarks.quality --context --presets tiny --seeds 2   # what the context of a row brings, on all rows
 
 All data are synthetic (data/README.md): the figures compare models and promise nothing about real consumers.
 """
@@ -10,6 +11,8 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +26,13 @@ quiet_libraries()
 
 from benchmarks.report import RESULTS, describe_machine, keep, table  # noqa: E402
 from data import SAMPLE  # noqa: E402
+from data.context import context_of  # noqa: E402
 from data.labelled import read_labelled  # noqa: E402
 from models import metrics  # noqa: E402
 from models.baselines import Baseline  # noqa: E402
 from models.behaviour import read_hard_texts  # noqa: E402
 from models.checkpoint import read_checkpoint  # noqa: E402
+from models.engine import Engine  # noqa: E402
 from models.example_store import ExampleStore  # noqa: E402
 from models.fitting import Trainer, predict_logits  # noqa: E402
 from models.presets import resolve_preset  # noqa: E402
@@ -53,8 +58,9 @@ class Rows:
 
     @classmethod
     def read(cls) -> "Rows":
-        """The sample's written and generated test rows, and the hard texts."""
+        """The sample's written and generated test rows with their context, and the hard texts, which have none."""
         rows = _with_flags(read_labelled(SAMPLE))
+        rows = rows.join(context_of(rows))
         split = {name: part.reset_index(drop=True) for name, part in rows.groupby("split")}
         test = split["test"]
         tests = {"written": test[test["source"] == "written"], "families": test[test["source"] == "generated"]}
@@ -77,10 +83,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of training")
     parser.add_argument("--name", default="quality", help="of the result files")
+    parser.add_argument("--context", action="store_true", help="an ablation on all rows; results in context.md")
     options = parser.parse_args()
     keep_freed_memory()
     rows, results = Rows.read(), []
     settings = TrainSettings.model_validate(dict(pair.split("=", 1) for pair in options.set))
+    if options.context:
+        from benchmarks.context import compare_context
+
+        compare_context(options.presets.split(","), rows, options.seeds, settings)
+        return
     for size in map(int, options.sizes.split(",")):
         for model in [_TFIDF, *options.presets.split(",")]:
             runs = [_run(model, rows, size, seed, settings) for seed in range(options.seeds)]
@@ -98,13 +110,27 @@ def _run(model: str, rows: Rows, size: int, seed: int, settings: TrainSettings) 
     train, held_out = rows.sample(size, seed)
     if model == _TFIDF:
         fitted = Baseline("tfidf_logistic").fit(train)
-        return {name: _numbers(fitted.predict(list(part["text"])).sentiment) for name, part in rows.tests.items()}
+        return {name: class_numbers(fitted.predict(list(part["text"])).sentiment) for name, part in rows.tests.items()}
     return _run_bert(model, train, held_out, rows.tests, settings.model_copy(update={"seed": seed + 1}))
 
 
 def _run_bert(
     model: str, train: pd.DataFrame, held_out: pd.DataFrame, tests: dict[str, pd.DataFrame], settings: TrainSettings
 ) -> dict[str, np.ndarray]:
+    with fit_bert(model, train, held_out, tests, settings) as (engine, stores):
+        return {name: classify(engine, store) for name, store in stores.items()}
+
+
+def classify(engine: Engine, store: ExampleStore, with_context: bool = False) -> np.ndarray:
+    """Class number of each row."""
+    return predict_logits(engine, store, with_context)[0].argmax(axis=1)
+
+
+@contextmanager
+def fit_bert(
+    model: str, train: pd.DataFrame, held_out: pd.DataFrame, tests: dict[str, pd.DataFrame], settings: TrainSettings
+) -> Iterator[tuple[Engine, dict[str, ExampleStore]]]:
+    """A fitted model, and the test sets in its tokens."""
     import keras
 
     keras.backend.clear_session()
@@ -138,9 +164,7 @@ def _run_bert(
             f"{len(fitted.epochs)}, eval {best.eval_sentiment_macro_f1:.3f} / {best.eval_tastes_macro_f1:.3f}",
             file=sys.stderr,
         )
-        return {
-            test: predict_logits(trainer.engine, store(part, test))[0].argmax(axis=1) for test, part in tests.items()
-        }
+        yield trainer.engine, {test: store(part, test) for test, part in tests.items()}
 
 
 def _with_flags(rows: pd.DataFrame) -> pd.DataFrame:
@@ -148,7 +172,8 @@ def _with_flags(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(tastes_labelled=rows["tastes"].notna().astype(int), tastes=tastes)
 
 
-def _numbers(labels: Any) -> np.ndarray:
+def class_numbers(labels: Any) -> np.ndarray:
+    """Sentiments as class numbers."""
     return np.array([SENTIMENTS.index(label) for label in labels])
 
 
@@ -159,8 +184,8 @@ def _figures(results: list[dict[str, Any]], rows: Rows) -> list[dict[str, Any]]:
         baseline = next(one for one in results if one["rows"] == result["rows"] and one["model"] == _TFIDF)
         line: dict[str, Any] = {"rows": result["rows"], "model": result["model"], "seeds": len(result["runs"])}
         for name, part in rows.tests.items():
-            truth = _numbers(part["sentiment"])
-            line[name] = vars(_interval(truth, [run[name] for run in result["runs"]]))
+            truth = class_numbers(part["sentiment"])
+            line[name] = vars(interval_of(truth, [run[name] for run in result["runs"]]))
             if result is not baseline:
                 test = compare(truth, result["runs"][0][name], baseline["runs"][0][name], len(SENTIMENTS))
                 line[name] |= {"above_tfidf": test.difference.value, "p": test.p_value}
@@ -168,7 +193,8 @@ def _figures(results: list[dict[str, Any]], rows: Rows) -> list[dict[str, Any]]:
     return figures
 
 
-def _interval(truth: np.ndarray, predictions: list[np.ndarray]) -> metrics.Interval:
+def interval_of(truth: np.ndarray, predictions: list[np.ndarray]) -> metrics.Interval:
+    """Mean macro-F1 of several predictions of the same rows, with its bootstrap interval."""
     classes = len(SENTIMENTS)
     rng = np.random.default_rng(0)
 

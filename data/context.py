@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 EVENT_TIMESTAMP: Final = "event_timestamp"
@@ -19,7 +20,7 @@ VOLUME: Final = "volume_{}d"
 FIGURES: Final = tuple(figure.format(days) for days in WINDOWS_DAYS for figure in (RATING_MEAN, VOLUME))
 
 CONTEXT: Final = tuple(f"{view}__{figure}" for view in GROUPINGS for figure in FIGURES)
-"""A row's context in the order of every context vector; new ones go to the end, for a served model counts on it."""
+"""A row's context in the order of every context vector; served models count on it."""
 
 
 def is_count(feature: str) -> bool:
@@ -63,7 +64,7 @@ def context_of(rows: pd.DataFrame) -> pd.DataFrame:
     """
     asked = rows[["product", "region"]].assign(at=_moments(rows)).reset_index(drop=True)
     asked = asked.rename_axis("place").reset_index().sort_values("at", kind="stable")
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for view, keys in GROUPINGS.items():
         stats = aggregate(rows, keys).sort_values(EVENT_TIMESTAMP, kind="stable")
         joined = pd.merge_asof(asked, stats, left_on="at", right_on=EVENT_TIMESTAMP, by=[*keys]).sort_values("place")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from data.context import context_of
 from data.splitting import assign_splits
 from data.validation import read_feedback
 from sazon.errors import DataError
@@ -44,25 +45,28 @@ class Dataset:
         return self.path / split / "part.parquet"
 
 
-def prepare_dataset(source: Path, datasets: Path, split: SplitSettings) -> Dataset:
+def prepare_dataset(source: Path, datasets: Path, split: SplitSettings, *, context: bool = False) -> Dataset:
     """Validates a file and lays it out for the pipeline, or reuses what an earlier call made of the same bytes.
 
     Args:
         source: a CSV, JSON-lines or Parquet file that follows the contract.
         datasets: where datasets live.
         split: shares for a file without a `split` column.
+        context: whether rows carry what was known of their product and region, as `data.context` computes it.
 
     Raises:
         DataError: the file breaks the contract, or holds too few labelled rows to train on.
     """
     if not source.is_file():
         raise DataError(f"{source}: no such file")
-    digest = _digest(source, split)
+    digest = _digest(source, split, context)
     target = datasets / digest
     if not target.exists():
         feedback = read_feedback(source)
         unique, dropped = _drop_duplicates(feedback)
         unique = unique.assign(split=assign_splits(unique, split.eval_share, split.test_share))
+        if context:
+            unique = unique.join(context_of(unique))
         summary = _summarise(unique, source, digest, dropped)
         with atomic_directory(target) as staging:
             for name in SPLITS:
@@ -77,9 +81,10 @@ def load_dataset(folder: Path) -> Dataset:
     return Dataset(folder=str(folder), **summary)
 
 
-def _digest(source: Path, split: SplitSettings) -> str:
+def _digest(source: Path, split: SplitSettings, context: bool) -> str:
     content = hashlib.sha256(source.read_bytes())
-    content.update(json.dumps([_VERSION, source.suffix.lower(), split.model_dump()]).encode())
+    layout = [_VERSION, source.suffix.lower(), split.model_dump(), *(["context"] if context else [])]
+    content.update(json.dumps(layout).encode())
     return content.hexdigest()[:16]
 
 

@@ -91,8 +91,8 @@ def _map(path: Path, dtype: np.dtype) -> np.ndarray:
     return np.memmap(path, dtype, mode="r") if path.stat().st_size else np.zeros(0, dtype)
 
 
-def read_examples(files: Sequence[Path]) -> Iterator[TokenisedRows]:
-    """Streams gzipped TFRecords that Transform wrote."""
+def read_examples(files: Sequence[Path], *, context: bool = False) -> Iterator[TokenisedRows]:
+    """Streams gzipped TFRecords that Transform wrote, with the rows' context if asked for."""
     import tensorflow as tf
 
     spec = {
@@ -102,6 +102,8 @@ def read_examples(files: Sequence[Path]) -> Iterator[TokenisedRows]:
         features.TASTE_LABELS: tf.io.FixedLenFeature([len(TASTES)], tf.float32),
         features.TASTE_WEIGHT: tf.io.FixedLenFeature([1], tf.float32),
     }
+    if context:
+        spec[features.CONTEXT] = tf.io.FixedLenFeature([len(CONTEXT)], tf.float32)
     records = tf.data.TFRecordDataset([str(path) for path in files], compression_type="GZIP")
     for batch in records.batch(_READ_ROWS).map(lambda batch: tf.io.parse_example(batch, spec)).prefetch(2):
         ragged = tf.RaggedTensor.from_sparse(batch[features.TOKENS])
@@ -111,4 +113,5 @@ def read_examples(files: Sequence[Path]) -> Iterator[TokenisedRows]:
             np.where(weight > 0, label, UNLABELLED),
             batch[features.TASTE_LABELS].numpy() > 0,
             batch[features.TASTE_WEIGHT].numpy()[:, 0] > 0,
+            batch[features.CONTEXT].numpy() if context else None,
         )

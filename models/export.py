@@ -13,12 +13,16 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from data.context import CONTEXT
 from models import features
 from models.attribution import integrated_gradients
 from models.finetuned import Answering
 from models.packing import pack_ragged
 from models.taste_model import TasteModel
 from sazon.schema import (
+    CONTEXTUAL_SIGNATURE,
+    EXPLANATION_SIGNATURE,
+    INPUT_CONTEXT,
     INPUT_TEXT,
     OUTPUT_SENTIMENT,
     OUTPUT_SENTIMENT_PROBS,
@@ -32,11 +36,11 @@ from sazon.schema import (
 SERVING_SIGNATURE = "serving_default"
 EXAMPLES_SIGNATURE = "examples"
 EMBEDDING_SIGNATURE = "embed"
-EXPLANATION_SIGNATURE = "explain"
 EVALUATION_SIGNATURE = "evaluate"
 TRANSFORM_SIGNATURE = "transform_features"
 
 _TEXTS = tf.TensorSpec([None], tf.string, name=INPUT_TEXT)
+_CONTEXT = tf.TensorSpec([None, len(CONTEXT)], tf.float32, name=INPUT_CONTEXT)
 _EXAMPLES = tf.TensorSpec([None], tf.string, name="examples")
 _LABELS = (
     features.SENTIMENT_LABEL,
@@ -44,6 +48,11 @@ _LABELS = (
     features.TASTE_LABELS,
     features.TASTE_WEIGHT,
 )
+# The names of each set of tastes, by the sum of its tastes' powers of two: a look-up where joining takes twenty steps.
+_TASTE_SETS = [
+    TASTE_SEPARATOR.join(taste for place, taste in enumerate(TASTES) if chosen >> place & 1)
+    for chosen in range(1 << len(TASTES))
+]
 
 
 class FrozenModel:
@@ -60,11 +69,11 @@ class FrozenModel:
         with self._constants():
             return self.model.encoder.pool(self.model.encoder(tokens, layout=layout))
 
-    def probabilities(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """(batch,) string to sentiment (batch, 3) and tastes (batch, 10), float32."""
+    def probabilities(self, text: tf.Tensor, context: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """(batch,) string, (batch, features) where known, to sentiment (batch, 3) and tastes (batch, 10), float32."""
         pooled = self.pooled(text)
         with self._constants():
-            logits = self.model.heads(pooled)
+            logits = self.model.heads(self.model.fuse(pooled, context))
         sentiment = tf.nn.softmax(logits["sentiment"] / self.answering.temperature)
         tastes = tf.sigmoid(logits["tastes"])
         return tf.ensure_shape(sentiment, [None, len(SENTIMENTS)]), tf.ensure_shape(tastes, [None, len(TASTES)])
@@ -108,27 +117,29 @@ class TasteServing(tf.Module):
         return self._frozen.attributions(text)
 
     def signatures(self) -> dict[str, Any]:
-        """By name."""
-        return {
+        """By name; the contextual one takes (batch, features) float32 too, and is there if the model reads context."""
+        found = {
             SERVING_SIGNATURE: self.serve,
             EXAMPLES_SIGNATURE: self.serve_examples,
             EMBEDDING_SIGNATURE: self.embed,
             EXPLANATION_SIGNATURE: self.explain,
         }
+        if self._frozen.model.context is not None:
+            found[CONTEXTUAL_SIGNATURE] = tf.function(self._answer, input_signature=[_TEXTS, _CONTEXT])
+        return found
 
     def save(self, folder: Path) -> None:
         """Writes the SavedModel."""
         tf.saved_model.save(self, str(folder), signatures=self.signatures())
 
-    def _answer(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        sentiment, tastes = self._frozen.probabilities(text)
+    def _answer(self, text: tf.Tensor, context: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        sentiment, tastes = self._frozen.probabilities(text, context)
         over = tastes >= tf.constant(self._frozen.answering.thresholds, tf.float32)
-        names = tf.broadcast_to(tf.constant(TASTES), tf.shape(over))
-        joined = tf.strings.reduce_join(tf.ragged.boolean_mask(names, over), axis=1, separator=TASTE_SEPARATOR)
+        chosen = tf.reduce_sum(tf.where(over, [1 << place for place in range(len(TASTES))], 0), axis=1)
         return {
             OUTPUT_SENTIMENT: tf.gather(tf.constant(SENTIMENTS), tf.argmax(sentiment, axis=1)),
             OUTPUT_SENTIMENT_PROBS: sentiment,
-            OUTPUT_TASTES: joined,
+            OUTPUT_TASTES: tf.gather(tf.constant(_TASTE_SETS), chosen),
             OUTPUT_TASTE_PROBS: tastes,
         }
 

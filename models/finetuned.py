@@ -2,20 +2,26 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from models.context import ContextFusion
 from models.taste_model import TasteModel
 from models.tokeniser import Tokeniser
 from models.weights import dump_encoder, linear, load_encoder
 from sazon.errors import UserError
 from sazon.schema import SENTIMENTS, TASTES
+from sazon.settings import TrainSettings
+
+if TYPE_CHECKING:
+    import keras
 
 Task: TypeAlias = Literal["sentiment", "tastes"]
 
 _OURS = "sazon"  # the key in config.json for what transformers has no name for
+_CONTEXT = "context."
 _LABELS: dict[Task, tuple[str, ...]] = {"sentiment": SENTIMENTS, "tastes": TASTES}
 _HEADS: dict[Task, str] = {"sentiment": "classifier", "tastes": "taste_classifier"}
 
@@ -35,6 +41,8 @@ def write_finetuned(folder: Path, model: TasteModel, answering: Answering) -> No
     weights = dump_encoder(model.encoder)
     for task, head in (("sentiment", model.sentiment_head), ("tastes", model.taste_head)):
         weights |= {name: _transposed(value) for name, value in linear(_HEADS[task], head).items()}
+    if model.context is not None:
+        weights |= {name: _transposed(value) for name, value in _fusion(model.context).items()}
     ours = {"thresholds": answering.thresholds, "temperature": answering.temperature}
     size = model.encoder.size.model_copy(update={"vocabulary": len(answering.tokeniser.vocabulary)})
     config = {**_labels("sentiment"), _OURS: {**ours, "max_tokens": answering.max_tokens}}
@@ -42,7 +50,7 @@ def write_finetuned(folder: Path, model: TasteModel, answering: Answering) -> No
         folder,
         Checkpoint(size, answering.tokeniser, weights, config),
         architecture="BertForSequenceClassification",
-        further=(f"{_HEADS['tastes']}.",),
+        further=(f"{_HEADS['tastes']}.", _CONTEXT),
     )
 
 
@@ -56,11 +64,14 @@ def read_finetuned(folder: Path, products: str = "float32") -> tuple[TasteModel,
     ours = checkpoint.config.get(_OURS)
     if ours is None:
         raise UserError(f"{folder} was not fine-tuned by Sazón: its config.json has no {_OURS}")
-    model = TasteModel(checkpoint.encoder.vocabulary, checkpoint.encoder, products=products)
+    settings = TrainSettings(context=any(name.startswith(_CONTEXT) for name in checkpoint.weights))
+    model = TasteModel(checkpoint.encoder.vocabulary, checkpoint.encoder, settings, products)
     load_encoder(model.encoder, checkpoint.weights)
     for task, head in (("sentiment", model.sentiment_head), ("tastes", model.taste_head)):
         for name, variable in linear(_HEADS[task], head).items():
             variable.assign(checkpoint.weights[name].T)
+    for name, variable in _fusion(model.context).items() if model.context is not None else ():
+        variable.assign(checkpoint.weights[name].T)
     return model, Answering(checkpoint.tokeniser, ours["max_tokens"], ours["thresholds"], ours["temperature"])
 
 
@@ -77,7 +88,8 @@ def write_for_transformers(source: Path, folder: Path, task: Task) -> None:
     checkpoint = read_checkpoint(source)
     ours = checkpoint.config[_OURS]
     scale = ours["temperature"] if task == "sentiment" else 1.0
-    weights = {name: value for name, value in checkpoint.weights.items() if not name.startswith(tuple(_HEADS.values()))}
+    ours_alone = (*_HEADS.values(), _CONTEXT)
+    weights = {name: value for name, value in checkpoint.weights.items() if not name.startswith(ours_alone)}
     for part in ("weight", "bias"):
         weights[f"classifier.{part}"] = checkpoint.weights[f"{_HEADS[task]}.{part}"] / scale
     kept = {key: value for key, value in checkpoint.config.items() if key != _OURS}
@@ -87,6 +99,14 @@ def write_for_transformers(source: Path, folder: Path, task: Task) -> None:
     write_checkpoint(
         folder, replace(checkpoint, weights=weights, config=config), architecture="BertForSequenceClassification"
     )
+
+
+def _fusion(layer: ContextFusion) -> dict[str, "keras.Variable"]:
+    """The variables of the fusion by name."""
+    found = {f"{_CONTEXT}centre": layer.centre, f"{_CONTEXT}scale": layer.scale}
+    for part in ("inner", "outer", "gate"):
+        found |= linear(f"{_CONTEXT}{part}", getattr(layer, part))
+    return found
 
 
 def _labels(task: Task) -> dict[str, Any]:

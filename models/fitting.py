@@ -129,8 +129,8 @@ class Trainer:
         return len(progress.epochs) - best >= max(self.settings.patience, planned // 3)
 
     def _measure(self) -> tuple[float, float, float]:
-        """Loss of sentiment, macro-F1 of sentiment and of tastes on the eval split."""
-        sentiment, tastes = predict_logits(self.engine, self.held_out)
+        """Loss of sentiment, macro-F1 of sentiment and of tastes on the eval split with what context it has."""
+        sentiment, tastes = predict_logits(self.engine, self.held_out, with_context=True)
         rows = self.held_out.rows
         labelled, has_tastes = rows["sentiment"] != UNLABELLED, rows["tastes_labelled"]
         truth = rows["sentiment"][labelled].astype(int)
@@ -165,7 +165,7 @@ def planned_epochs(settings: TrainSettings, batches: int) -> int:
 def predict_logits(engine: Engine, store: ExampleStore, with_context: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Logits of all rows of a store: sentiment (rows, 3) and tastes (rows, 10), float32.
 
-    By default from the texts alone: that is what most requests hold, and what is judged.
+    By default from the texts alone: that is what most requests hold, and what thresholds and temperature are chosen on.
     """
     sentiment = np.empty((len(store), len(SENTIMENTS)), np.float32)
     tastes = np.empty((len(store), len(TASTES)), np.float32)

@@ -26,12 +26,12 @@ _NAME = "taste-training"
 # Beam's own default would fetch a binary first; more workers only cost time on small data.
 _BEAM_ARGS = ["--runner=FnApiRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1"]
 # TFX's cache key does not see code: these digests stand for it. Code that only measures must not cost a training.
-_TRAINING_CODE = tuple(
+_TRAINING_CODE = ("data/context.py", *(
     f"models/{name}.py"
-    for name in ("attribution", "batching", "calibration", "checkpoint", "encoder", "engine", "example_store", "export",
-                 "features", "fitting", "functions", "metrics", "optimiser", "packing", "preprocessing", "taste_model",
-                 "tokeniser", "training", "training_state", "weights")
-)  # fmt: skip
+    for name in ("attribution", "batching", "calibration", "checkpoint", "context", "encoder", "engine",
+                 "example_store", "export", "features", "fitting", "functions", "metrics", "optimiser", "packing",
+                 "preprocessing", "taste_model", "tokeniser", "training", "training_state", "weights")
+))  # fmt: skip
 _EVALUATION_CODE = ("models", "components", "sazon/schema.py", "data/labelled.py", "data/validation.py", "data/behavioural")
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -77,7 +77,7 @@ def run_local(source: Path, settings: Settings, *, use_cache: bool = True) -> Ru
     home = settings.state
     started_s = time.monotonic()
     preset = resolve_preset(settings.preset)
-    dataset = prepare_dataset(source, home.datasets, settings.split)
+    dataset = prepare_dataset(source, home.datasets, settings.split, context=settings.train.context)
     log_to_file(home.logs / "pipeline.jsonl")
     rows = ", ".join(f"{name} {count:,}" for name, count in dataset.rows.items())
     _LOG.info("data %s from %s: %s", dataset.digest, source.name, rows)
@@ -180,8 +180,9 @@ def _spec(dataset: Dataset, settings: Settings, preset: Preset) -> Any:
 
     home = settings.state
     encoder = settings.encoder or preset.encoder
-    schema_file = home.tfx / "schema" / "schema.pbtxt"
-    write_curated_schema(schema_file)
+    context = settings.train.context
+    schema_file = home.tfx / "schema" / ("schema_context.pbtxt" if context else "schema.pbtxt")
+    write_curated_schema(schema_file, context)
     source_tags = {TAG_DIGEST: dataset.digest, "data_source": dataset.source, "preset": preset.name}
     return PipelineSpec(
         name=_NAME,

@@ -86,11 +86,13 @@ MODEL_NAME: Final = "taste"
 
 # The serving signature, shared by the export, the servers and every client.
 INPUT_TEXT: Final = "text"
+INPUT_CONTEXT: Final = "context"
 OUTPUT_SENTIMENT: Final = "sentiment"
 OUTPUT_SENTIMENT_PROBS: Final = "sentiment_probs"
 OUTPUT_TASTES: Final = "tastes"
 OUTPUT_TASTE_PROBS: Final = "taste_probs"
 
+CONTEXTUAL_SIGNATURE: Final = "contextual"
 EXPLANATION_SIGNATURE: Final = "explain"
 OUTPUT_TOKENS: Final = "tokens"
 OUTPUT_ATTRIBUTIONS: Final = "attributions"

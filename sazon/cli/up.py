@@ -67,7 +67,8 @@ def up(
     source = data or SAMPLE
     resolve_preset(settings.preset)  # an unknown preset is refused before anything starts
     started_s = time.monotonic()
-    prepare_dataset(source, settings.state.datasets, settings.split)  # a bad file is refused before anything starts
+    # A bad file is refused before anything starts.
+    prepare_dataset(source, settings.state.datasets, settings.split, context=settings.train.context)
     processes = Processes(settings.state.logs)
     with _stopping_cleanly(processes):
         addresses = _choose_addresses(settings)

@@ -24,7 +24,7 @@ def make_api(client: ModelClient, metrics: GatewayMetrics, reader: FeatureReader
     def predict() -> Response:
         question = parse_question(_read_json())
         started = time.perf_counter()
-        version, predictions = client.predict(question.texts)
+        version, predictions = client.predict(question.texts, _model_context(question, reader, client))
         metrics.inference_duration.labels(version).observe(time.perf_counter() - started)
         g.model_version = version
         return jsonify(
@@ -68,6 +68,17 @@ def _read_json() -> Any:
         return current_app.json.loads(request.get_data())
     except (ValueError, RecursionError):
         raise ApiError(400, "invalid_json", "the body is not JSON") from None
+
+
+def _model_context(question: Question, reader: FeatureReader | None, client: ModelClient) -> list[float] | None:
+    """What the model may know beside the texts; None where nothing is named, or the model would not read it."""
+    if reader is None or not (question.product or question.region) or not client.may_read_context:
+        return None
+    try:
+        return reader.read_context(question.product, question.region)
+    except Exception:
+        _log.exception("online features cannot be read; the model answers from the texts alone")
+        return None
 
 
 def _context(question: Question, reader: FeatureReader | None) -> Features:

@@ -18,6 +18,10 @@ class FeatureReader(Protocol):
         """Feature values by name; None where nothing is known."""
         ...
 
+    def read_context(self, product: str | None, region: str | None) -> list[float]:
+        """What a model with a contextual signature reads; NaN where nothing is known."""
+        ...
+
 
 @dataclass(frozen=True)
 class GatewayConfig:

@@ -1,6 +1,7 @@
 """The gateway over a fake model server that speaks the real protocol."""
 
 import json
+import math
 import re
 import time
 from concurrent import futures
@@ -27,11 +28,13 @@ PREDICT, EXPLAIN = "/api/v1/predict", "/api/v1/explain"
 class FakeModel(prediction_service_pb2_grpc.PredictionServiceServicer, model_service_pb2_grpc.ModelServiceServicer):
     """Version 7 finds everything positive and spicy, because of its first word and despite its last.
 
-    `failure` and `delay_s` make it misbehave; without `explains` it is an older version.
+    `failure` and `delay_s` make it misbehave; without `explains` it is an older version, without `reads_context` one
+    of texts alone.
     """
 
     def __init__(self):
         self.failure, self.delay_s, self.asked, self.width = None, 0.0, [], len(TASTES)
+        self.reads_context, self.contexts = True, []
         self.explains, self.unknown = True, grpc.StatusCode.FAILED_PRECONDITION
 
     def Predict(self, request, context):  # noqa: N802
@@ -48,6 +51,11 @@ class FakeModel(prediction_service_pb2_grpc.PredictionServiceServicer, model_ser
                 context.abort(self.unknown, 'Serving signature key "explain" not found.')
             self._explain(texts, outputs)
             return response
+        if request.model_spec.signature_name == "contextual":
+            if not self.reads_context:
+                context.abort(self.unknown, 'Serving signature key "contextual" not found.')
+            tensor = request.inputs["context"]
+            self.contexts.append((tuple(dim.size for dim in tensor.tensor_shape.dim), list(tensor.float_val)))
         outputs["sentiment"].string_val.extend([b"positive"] * len(texts))
         outputs["sentiment_probs"].float_val.extend([0.1, 0.2, 0.7] * len(texts))
         outputs["tastes"].string_val.extend([b"picante|acido", b""][: len(texts)] or [b""])
@@ -82,6 +90,11 @@ class Features:
         if self.broken:
             raise RuntimeError("store is gone")
         return {"rating_mean_30d": 4.25 if product == "ceviche" else None, "volume_30d": 12}
+
+    def read_context(self, product, region):
+        if self.broken:
+            raise RuntimeError("store is gone")
+        return [4.25 if product == "ceviche" else math.nan, 12.0 if region else math.nan]
 
 
 @pytest.fixture
@@ -158,6 +171,24 @@ def test_a_broken_feature_store_does_not_stop_predictions(client, features):
     features.broken = True
     response = client.post(PREDICT, json={"text": "x", "product": "ceviche", "region": "Lima"})
     assert (response.status_code, response.json["context"]) == (200, {})
+
+
+def test_a_model_that_reads_context_gets_what_the_named_product_and_region_bring(client, model):
+    client.post(PREDICT, json={"text": "x"})
+    assert model.contexts == []
+    client.post(PREDICT, json={"texts": ["x", "y"], "product": "ceviche", "region": "Lima"})
+    assert model.contexts.pop() == ((2, 2), [4.25, 12.0] * 2)
+    client.post(PREDICT, json={"text": "x", "product": "ceviche"})
+    (shape, (rating, volume)) = model.contexts.pop()
+    assert (shape, rating, math.isnan(volume)) == ((1, 2), 4.25, True)
+
+
+@pytest.mark.parametrize("status", [grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.INVALID_ARGUMENT])
+def test_a_model_of_texts_alone_answers_all_the_same_and_is_tried_once(client, model, status):
+    model.reads_context, model.unknown = False, status
+    for _ in range(3):
+        assert client.post(PREDICT, json={"text": "x", "region": "Lima"}).status_code == 200
+    assert len(model.asked) == 1 + 3
 
 
 @pytest.mark.parametrize(
