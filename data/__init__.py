@@ -7,3 +7,6 @@ SAMPLE = Path(__file__).with_name("feedback.csv")
 
 CASES, HARD = (Path(__file__).parent / "behavioural" / name for name in ("cases.csv", "hard.csv"))
 """Behavioural tests: cases that a model passes or fails, and labelled texts that are hard for most."""
+
+UNLABELLED = Path(__file__).with_name("unlabelled")
+"""Texts that the shipped encoder was pretrained on, one a line; synthetic too."""
