@@ -36,6 +36,7 @@ setup(
     ),
     package_data={
         "data": ["*.csv", "*.json", "written/*.csv", "behavioural/*.csv", "generator/phrases/*.txt"],
+        "models": ["pretrained/*/*"],
         "serving.gateway": ["templates/*", "static/*"],
     },
     install_requires=CORE,

@@ -68,7 +68,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 
 
 def write_checkpoint(
-    folder: Path, checkpoint: Checkpoint, *, architecture: Architecture, further: tuple[str, ...] = ()
+    folder: Path, checkpoint: Checkpoint, *, architecture: Architecture, further: tuple[str, ...] = (), dtype: str = "float32"
 ) -> None:
     """Writes a checkpoint that transformers loads without a missing or unexpected key.
 
@@ -77,6 +77,7 @@ def write_checkpoint(
         checkpoint: what to write; weights that `architecture` has no place for are left out.
         architecture: transformers' class that the weights are for.
         further: beginnings of names that are written although `architecture` has no place for them.
+        dtype: of the file; float16 halves it.
 
     Raises:
         UserError: the folder exists already, or the weights lack a part of `architecture`.
@@ -100,7 +101,7 @@ def write_checkpoint(
     try:
         with atomic_directory(folder) as staging:
             (staging / CONFIG_FILE).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-            write_weights(staging, weights)
+            write_weights(staging, weights, dtype)
             checkpoint.tokeniser.write(staging)
     except FileExistsError:
         raise UserError(f"{folder} exists already: name a new folder, or remove it") from None

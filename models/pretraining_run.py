@@ -66,7 +66,7 @@ class _Job:
     @property
     def work(self) -> Path:
         """Where the run keeps what it needs to go on: the same command finds it again."""
-        own = self.settings.pretrain.model_dump(exclude={"checkpoint_s"})
+        own = self.settings.pretrain.model_dump(exclude={"checkpoint_s", "stored"})
         key = json.dumps([self.digest, self.preset.name, str(self.preset.checkpoint), str(self.out), own])
         size = self.settings.encoder.model_dump_json() if self.settings.encoder else ""
         return self.settings.state.root / "pretraining" / hashlib.sha256(f"{key}{size}".encode()).hexdigest()[:16]
@@ -121,7 +121,7 @@ def _run(job: _Job) -> Pretrained:
         with interruptions_noted() as stop, followed(stop) as watch:
             epochs = Pretrainer(model, batches, own, state, watch).fit()
         made = Checkpoint(size, tokeniser, dump_masked_language_model(model), checkpoint.config if checkpoint else {})
-        with _written(job.out, made) as staging:
+        with _written(job.out, made, own.stored) as staging:
             write_card(staging, job.files, job.digest, store.size, settings, epochs)
         _log_checkpoint(job.out)
     shutil.rmtree(job.work)
@@ -171,13 +171,13 @@ def _learn(job: _Job, size: EncoderSettings) -> Tokeniser:
 
 
 @contextmanager
-def _written(out: Path, made: Checkpoint) -> Iterator[Path]:
+def _written(out: Path, made: Checkpoint, stored: str) -> Iterator[Path]:
     """Yields the finished checkpoint for additions; it appears at `out` when the block ends well."""
     if out.exists():
         out.rmdir()  # empty, as was checked
     with atomic_directory(out) as staging:
         whole = staging / "checkpoint"
-        write_checkpoint(whole, made, architecture="BertForMaskedLM", further=("pooler.",))
+        write_checkpoint(whole, made, architecture="BertForMaskedLM", further=("pooler.",), dtype=stored)
         for path in whole.iterdir():
             path.rename(staging / path.name)
         whole.rmdir()

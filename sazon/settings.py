@@ -80,6 +80,7 @@ class TrainSettings(_Section):
     devices: int = Field(1, ge=0, description="GPUs that share each batch; 0: all of them")
     context: bool = Field(False, description="features of product and region enter beside the text")
     context_dropout: Share = Field(0.5, description="share of rows whose context is hidden while training")
+    stored: Literal["float32", "float16"] = Field("float32", description="of the weights on disk")
     checkpoint_s: float = Field(
         30.0, ge=0, description="seconds between checkpoints; a killed run goes on from the last"
     )
@@ -102,6 +103,7 @@ class PretrainSettings(_Section):
     seed: int = 13
     backend: Literal["tensorflow", "jax", "torch"] = Field("tensorflow", description="Keras backend that trains")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="of matrix products")
+    stored: Literal["float32", "float16"] = Field("float32", description="of the weights on disk")
     checkpoint_s: float = Field(
         30.0, ge=0, description="seconds between checkpoints; a killed run goes on from the last"
     )
