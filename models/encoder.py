@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from models.functions import ACTIVATIONS, standardise, to_packed, to_rows
+from models.functions import ACTIVATIONS, add_bias, gather, standardise, to_packed, to_rows
 from models.packing import Layout
 from sazon.settings import EncoderSettings
 
@@ -42,7 +42,7 @@ class Linear(keras.layers.Layer):
         kernel, bias = ops.convert_to_tensor(self.kernel), ops.convert_to_tensor(self.bias)
         if columns != slice(None):
             kernel, bias = kernel[:, columns], bias[columns]
-        return product(x, kernel, self.products) + bias
+        return add_bias(product(x, kernel, self.products), bias)
 
 
 def product(left: keras.KerasTensor, right: keras.KerasTensor, dtype: str) -> keras.KerasTensor:
@@ -97,24 +97,26 @@ class TransformerLayer(keras.layers.Layer):
         Returns:
             (packed, hidden) float32, or (reads, hidden).
         """
-        mixed = to_packed(self.attend(*ops.split(to_rows(self.qkv(hidden), layout), 3, axis=-1), layout.mask), layout)
+        query, key, value = self._heads_first(to_rows(self.qkv(hidden), layout), layout)
+        mixed = to_packed(self.attend(query, key, value, layout.mask), layout)
         if reads is not None:
-            mixed, hidden = ops.take(mixed, reads, axis=0), ops.take(hidden, reads, axis=0)
+            mixed, hidden = gather(mixed, reads), gather(hidden, reads)
         return self.feed_forward(mixed, hidden, training)
 
     def first(self, hidden: keras.KerasTensor, layout: Layout, training: bool = False) -> keras.KerasTensor:
         """As `call`, for the first token of each text alone: (packed, hidden) to (batch, hidden)."""
-        firsts = ops.take(hidden, layout.slots[:, 0], axis=0)
+        firsts = gather(hidden, layout.slots[:, 0])
         query = self.qkv(firsts, columns=slice(None, self.hidden))
-        key, value = ops.split(to_rows(self.qkv(hidden, columns=slice(self.hidden, None)), layout), 2, axis=-1)
-        mixed = self.attend(query[:, None], key, value, layout.mask)
-        return self.feed_forward(mixed[:, 0], firsts, training)
+        query = ops.reshape(query, (-1, self.heads, 1, self.hidden // self.heads))
+        keys_values = self.qkv(hidden, columns=slice(self.hidden, None))
+        key, value = self._heads_first(to_rows(keys_values, layout), layout)
+        mixed = self.attend(query, key, value, layout.mask)
+        return self.feed_forward(ops.reshape(mixed, (-1, self.hidden)), firsts, training)
 
     def attend(
         self, query: keras.KerasTensor, key: keras.KerasTensor, value: keras.KerasTensor, mask: keras.KerasTensor
     ) -> keras.KerasTensor:
-        """(batch, queries, hidden) and twice (batch, tokens, hidden) to (batch, queries, hidden)."""
-        query, key, value = (self._heads_first(part) for part in (query, key, value))
+        """(batch, heads, queries, head size), twice (batch, heads, tokens, head size) to (batch, queries, hidden)."""
         scores = product(query, ops.swapaxes(key, -1, -2), self.products) * (self.hidden // self.heads) ** -0.5
         scores = scores + ops.where(mask, 0.0, _MASKED)[:, None, None, :]
         mixed = ops.transpose(product(ops.softmax(scores), value, self.products), (0, 2, 1, 3))
@@ -128,10 +130,11 @@ class TransformerLayer(keras.layers.Layer):
         inner = self.activation(self.inner(hidden))
         return self.output_norm(hidden + self.dropout(self.outer(inner), training=training))
 
-    def _heads_first(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        """(batch, tokens, hidden) to (batch, heads, tokens, head size)."""
-        apart = ops.reshape(x, (-1, ops.shape(x)[1], self.heads, self.hidden // self.heads))
-        return ops.transpose(apart, (0, 2, 1, 3))
+    def _heads_first(self, x: keras.KerasTensor, layout: Layout) -> list[keras.KerasTensor]:
+        """(batch, tokens, parts · hidden) to `parts` of (batch, heads, tokens, head size)."""
+        parts, tokens = x.shape[-1] // self.hidden, ops.shape(layout.mask)[1]
+        apart = ops.reshape(x, (-1, tokens, parts, self.heads, self.hidden // self.heads))
+        return ops.unstack(ops.transpose(apart, (2, 0, 3, 1, 4)), parts)
 
 
 class BertEncoder(keras.layers.Layer):
@@ -166,7 +169,7 @@ class BertEncoder(keras.layers.Layer):
         Returns:
             (batch, hidden), (packed, hidden) or (reads, hidden) float32.
         """
-        return self.encode(ops.take(self.words, tokens, axis=0), layout, reads, training)
+        return self.encode(gather(ops.convert_to_tensor(self.words), tokens), layout, reads, training)
 
     def encode(
         self,
@@ -176,7 +179,7 @@ class BertEncoder(keras.layers.Layer):
         training: bool = False,
     ) -> keras.KerasTensor:
         """As `call`, from word vectors, (packed, hidden) float32."""
-        hidden = self.norm(words + ops.take(self.positions, layout.positions, axis=0))
+        hidden = self.norm(words + gather(ops.convert_to_tensor(self.positions), layout.positions))
         hidden = self.dropout(hidden, training=training)
         *lower, last = self.layers
         for layer in lower:

@@ -1,15 +1,19 @@
-"""The operations of the encoder whose gradient, written by hand, is shorter than the derived one."""
+"""The operations of the encoder: with gradients shorter than the derived ones, and in forms that TensorFlow fuses.
+
+While serving on a CPU, TensorFlow makes one oneDNN operation of product, bias and residual, but only where it
+recognises the pattern (`tensorflow/core/grappler/optimizers/remapper.cc`).
+"""
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 from keras import ops
 
 from models.packing import Layout
 
-Tensor = keras.KerasTensor
+Tensor: TypeAlias = keras.KerasTensor
 _SQRT_HALF = math.sqrt(0.5)
 _SQRT_TWO_OVER_PI = math.sqrt(2 / math.pi)
 
@@ -19,6 +23,24 @@ def _upstream(grads: tuple[Any, ...], upstream: Any) -> Any:
     return grads[0] if upstream is None else upstream
 
 
+def gather(x: Tensor, indices: Tensor) -> Tensor:
+    """Rows of `x`, (rows, …), by `indices`, which are never negative."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.gather(x, indices)  # Keras' own would spend five operations on negative ones
+    return ops.take(x, indices, axis=0)
+
+
+def add_bias(x: Tensor, bias: Tensor) -> Tensor:
+    """(…, size) plus (size,)."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.nn.bias_add(x, bias)
+    return x + bias
+
+
 def to_rows(x: Tensor, layout: Layout) -> Tensor:
     """(packed, size) to (batch, tokens, size); what stands in padded places is of no meaning."""
 
@@ -26,10 +48,10 @@ def to_rows(x: Tensor, layout: Layout) -> Tensor:
     def spread(packed: Tensor) -> tuple[Tensor, Callable[..., Tensor]]:
         def gradient(*grads: Tensor, upstream: Tensor | None = None) -> Tensor:
             rows = _upstream(grads, upstream)
-            back = ops.take(ops.reshape(rows, (-1, ops.shape(rows)[-1])), layout.origins, axis=0)
+            back = gather(ops.reshape(rows, (-1, ops.shape(rows)[-1])), layout.origins)
             return back if layout.live is None else back * layout.live[:, None]
 
-        return ops.take(packed, layout.slots, axis=0), gradient
+        return gather(packed, layout.slots), gradient
 
     return spread(x)
 
@@ -40,10 +62,10 @@ def to_packed(x: Tensor, layout: Layout) -> Tensor:
     @ops.custom_gradient
     def collect(rows: Tensor) -> tuple[Tensor, Callable[..., Tensor]]:
         def gradient(*grads: Tensor, upstream: Tensor | None = None) -> Tensor:
-            back = ops.take(_upstream(grads, upstream), layout.slots, axis=0)
+            back = gather(_upstream(grads, upstream), layout.slots)
             return back * ops.cast(layout.mask, back.dtype)[..., None]
 
-        return ops.take(ops.reshape(rows, (-1, ops.shape(rows)[-1])), layout.origins, axis=0), gradient
+        return gather(ops.reshape(rows, (-1, ops.shape(rows)[-1])), layout.origins), gradient
 
     return collect(x)
 
@@ -76,13 +98,13 @@ def gelu(x: Tensor) -> tuple[Tensor, Callable[..., Tensor]]:
 
     Source: Hendrycks & Gimpel, "Gaussian Error Linear Units" (2016).
     """
-    below = 0.5 * (1 + ops.erf(x * _SQRT_HALF))
+    below = (ops.erf(x * _SQRT_HALF) + 1) * 0.5
 
     def gradient(*grads: Tensor, upstream: Tensor | None = None) -> Tensor:
         density = ops.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
         return _upstream(grads, upstream) * (below + x * density)
 
-    return x * below, gradient
+    return below * x, gradient
 
 
 @ops.custom_gradient

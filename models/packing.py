@@ -66,13 +66,13 @@ def pack_ragged(tokens: "tf.RaggedTensor") -> tuple["tf.Tensor", Layout]:
     """`pack` inside a TensorFlow graph: (batch, None) int32 ragged to packed tokens and their layout."""
     import tensorflow as tf
 
-    starts, lengths = tf.cast(tokens.row_starts(), tf.int32), tf.cast(tokens.row_lengths(), tf.int32)
-    places = tf.range(tf.reduce_max(tf.concat([lengths, [1]], 0)))
-    mask = places < lengths[:, None]
-    slots = tf.where(mask, starts[:, None] + places, 0)
-    row_of = tf.cast(tokens.value_rowids(), tf.int32)
-    positions = tf.range(tf.size(tokens.flat_values)) - tf.gather(starts, row_of)
-    return tokens.flat_values, Layout(positions, slots, mask, row_of * tf.size(places) + positions)
+    splits = tf.cast(tokens.row_splits, tf.int32)
+    starts, ends = splits[:-1, None], splits[1:, None]
+    width = tf.maximum(tf.reduce_max(ends - starts), 1)
+    places = starts + tf.range(width)
+    mask = places < ends
+    origins = tf.cast(tf.where(tf.reshape(mask, [-1]))[:, 0], tf.int32)
+    return tokens.flat_values, Layout(origins % width, tf.where(mask, places, 0), mask, origins)
 
 
 def repeat(layout: Layout, times: int) -> Layout:
