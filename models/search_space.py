@@ -12,6 +12,7 @@ from sazon.settings import Span, TrainSettings, Tunable
 if TYPE_CHECKING:
     from optuna import Trial
 
+# Where rows are few, `train.least_steps` may make more epochs than these.
 # The learning rates of large pretrained encoders begin at the lower end, those of small new ones end at the upper.
 DEFAULT: Final[dict[Tunable, Span]] = {
     "learning_rate": Span(low=2e-5, high=2e-3, log=True),

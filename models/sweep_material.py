@@ -60,5 +60,5 @@ class Material:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    rows = pd.read_parquet(path, columns=["text", "sentiment", "tastes", "tastes_labelled"])
+    rows = pd.read_parquet(path)
     return rows.assign(sentiment=rows["sentiment"].fillna(""), tastes=rows["tastes"].map(tuple))

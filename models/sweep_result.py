@@ -62,16 +62,21 @@ def summarise(study: optuna.Study, settings: Settings, dataset: Dataset) -> Swee
     )
 
 
+def best_settings(result: SweepResult, settings: Settings) -> dict[str, Any]:
+    """Settings of training that the best trial had and that are not at their default, or were searched."""
+    fixed = settings.train.model_dump(mode="json", exclude_defaults=True, exclude={"checkpoint_s"})
+    return fixed | result.best[0].values
+
+
 def settings_fragment(result: SweepResult, settings: Settings) -> str:
-    """The best settings as a `sazon.yaml` holds them, with what was not at its default anyway."""
-    train = settings.train.model_dump(mode="json", exclude_defaults=True) | result.best[0].values
-    content: dict[str, Any] = {"preset": settings.preset, "train": train}
+    """The settings of the best trial as a `sazon.yaml` holds them."""
+    content: dict[str, Any] = {"preset": settings.preset, "train": best_settings(result, settings)}
     if settings.encoder:
         content["encoder"] = settings.encoder.model_dump(mode="json")
     head = f"# Sweep {result.name}, trial {result.best[0].number}: eval score {result.best[0].score:.4f}\n"
     return head + yaml.safe_dump(content, sort_keys=False)
 
 
-def environment(values: Values) -> str:
-    """Values as environment variables before a command."""
-    return " ".join(f"{PREFIX}TRAIN__{name.upper()}={value}" for name, value in values.items())
+def environment(result: SweepResult, settings: Settings) -> str:
+    """The same as environment variables before a command."""
+    return " ".join(f"{PREFIX}TRAIN__{name.upper()}={value}" for name, value in best_settings(result, settings).items())

@@ -15,7 +15,7 @@ import optuna
 from optuna.trial import TrialState
 from tqdm import tqdm
 
-from data.preparation import Dataset, prepare_dataset
+from data.preparation import Dataset
 from models.fitting import Observer
 from models.interruption import interruptions_noted
 from models.presets import Preset, resolve_preset
@@ -44,16 +44,16 @@ _LOG = get_logger("sweep")
 _MOST_FAILURES: Final = 3
 
 
-def sweep(source: Path, settings: Settings, name: str | None = None) -> SweepResult:
+def sweep(dataset: Dataset, settings: Settings, name: str | None = None) -> SweepResult:
     """Searches; goes on where an interrupted sweep of the same name stopped.
 
     Args:
-        source: labelled file; trials train on its train split and are scored on its eval split.
+        dataset: trials train on its train split and are scored on its eval split; the test split is not read.
         settings: resolved settings; `sweep` says how much and where to search.
-        name: of the sweep; by default made of file, digest and preset.
+        name: of the sweep; by default made of the file's name, digest and preset.
 
     Raises:
-        UserError: the file or the preset cannot be used, the sweep is running, or its name belongs to another one.
+        UserError: preset or search space cannot be used, the sweep is running, or its name belongs to another one.
         Interrupted: Ctrl-C; the same call goes on.
         PipelineError: trials fail one after another.
     """
@@ -61,8 +61,7 @@ def sweep(source: Path, settings: Settings, name: str | None = None) -> SweepRes
 
     keep_freed_memory()
     space, preset = SearchSpace.of(settings.sweep.space), resolve_preset(settings.preset)
-    dataset = prepare_dataset(source, settings.state.datasets, settings.split)
-    name = name or _name(source, dataset, preset)
+    name = name or _name(dataset, preset)
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise UserError(f'--name "{name}": only letters, digits, "_", "-" and "." make a name')
     log_to_file(settings.state.logs / "sweep.jsonl")
@@ -75,8 +74,8 @@ def sweep(source: Path, settings: Settings, name: str | None = None) -> SweepRes
         raise UserError(f'sweep "{name}" is running already: wait for it, or choose another --name') from None
 
 
-def _name(source: Path, dataset: Dataset, preset: Preset) -> str:
-    parts = (source.stem, dataset.digest[:8], preset.name.rstrip("/").rsplit("/", 1)[-1])
+def _name(dataset: Dataset, preset: Preset) -> str:
+    parts = (Path(dataset.source).stem, dataset.digest[:8], preset.name.rstrip("/").rsplit("/", 1)[-1])
     return re.sub(r"[^\w.-]+", "-", "-".join(parts)).lstrip("-.")
 
 
@@ -143,7 +142,7 @@ class _Sweep:
         state, score = TrialState.FAIL, None
         try:
             settings = TrainSettings.model_validate(self.settings.train.model_dump() | values)
-            fitted = self.material.fit(settings, self._observer(trial, settings.epochs))
+            fitted = self.material.fit(settings, self._observer(trial))
             state, score = TrialState.COMPLETE, max(epoch.score for epoch in fitted.epochs)
         except optuna.TrialPruned:
             state = TrialState.PRUNED
@@ -163,14 +162,14 @@ class _Sweep:
         self._report(trial, time.monotonic() - started_s)
         return state
 
-    def _observer(self, trial: optuna.Trial, epochs: int) -> Observer:
+    def _observer(self, trial: optuna.Trial) -> Observer:
         def on_batch(done: int) -> None:
             if self.stop():
                 raise Interrupted
 
         def on_epoch(epoch: Epoch) -> None:
             log_epoch(epoch)
-            self.bar.set_postfix_str(f"trial {trial.number + 1}, epoch {epoch.number}/{epochs}")
+            self.bar.set_postfix_str(f"trial {trial.number + 1}, epoch {epoch.number}")
             trial.report(epoch.score, epoch.number)
             if trial.should_prune():
                 raise optuna.TrialPruned

@@ -36,6 +36,10 @@ def sweep(
         _write_experiment(katib, image, data, settings, name)
         return
     _refuse_existing(write)
+    from data.preparation import prepare_dataset
+
+    # Before the heavy imports, so that a mistake in the file is told at once.
+    dataset = prepare_dataset(data, settings.state.datasets, settings.split, context=settings.train.context)
     os.environ["KERAS_BACKEND"] = settings.train.backend  # before keras is imported
 
     from models.sweep_log import Interrupted
@@ -44,7 +48,7 @@ def sweep(
     from sazon.home import write_atomically
 
     try:
-        result = run(data, settings, name)
+        result = run(dataset, settings, name)
     except Interrupted:
         typer.echo("stopped; the same command goes on from here", err=True)
         raise typer.Exit(_INTERRUPTED) from None
@@ -58,9 +62,10 @@ def _settings(trials: int | None, timeout_s: float | None, preset: str | None, e
 
     chosen = {"trials": trials, "timeout_s": timeout_s}
     given: dict[str, Any] = {key: value for key, value in chosen.items() if value is not None}
-    settings = load_settings(preset=preset, train={"epochs": epochs} if epochs else None, sweep=given or None)
     if epochs is None:
-        return settings
+        return load_settings(preset=preset, sweep=given or None)
+    # So many and no more, as for `sazon train`.
+    settings = load_settings(preset=preset, train={"epochs": epochs, "least_steps": 0}, sweep=given or None)
     space = {**settings.sweep.space, "epochs": Span(choices=(epochs,))}
     return settings.model_copy(update={"sweep": settings.sweep.model_copy(update={"space": space})})
 
@@ -94,4 +99,4 @@ def _for_people(result: "SweepResult", data: Path, settings: "Settings") -> str:
     lines = [f"{label:<18}" + "".join(f"{cell:>12}" for cell in cells) for label, cells in rows]
     counts = ", ".join(f"{count} {state}" for state, count in result.states.items() if count)
     command = f"sazon train --data {shlex.quote(str(data))} --preset {shlex.quote(settings.preset)}"
-    return "\n".join([*lines, "", f"{counts}; train with the best:", f"{environment(best[0].values)} {command}"])
+    return "\n".join([*lines, "", f"{counts}; train with the best:", f"{environment(result, settings)} {command}"])

@@ -15,6 +15,7 @@ from sazon.errors import UserError
 from sazon.settings import PREFIX, Span, load_settings
 
 DATA = Path("/data/feedback.csv")
+TRAINING = Path(__file__).parents[2] / "models" / "training.py"
 
 
 @pytest.fixture
@@ -35,8 +36,6 @@ def container(experiment):
 
 
 def test_it_maximises_the_score_that_training_logs(experiment):
-    from models import training
-
     spec = experiment["spec"]
     assert (experiment["apiVersion"], experiment["kind"]) == ("kubeflow.org/v1beta1", "Experiment")
     assert spec["objective"]["type"] == "maximize"
@@ -46,7 +45,7 @@ def test_it_maximises_the_score_that_training_logs(experiment):
     assert spec["earlyStopping"]["algorithmName"] == "medianstop"
     assert (spec["maxTrialCount"], spec["parallelTrialCount"]) == (12, 2)
     assert spec["metricsCollectorSpec"]["collector"] == {"kind": "StdOut"}
-    assert f"{name}=%.4f" in Path(training.__file__).read_text(encoding="utf-8")
+    assert f"{name}=%.4f" in TRAINING.read_text(encoding="utf-8")
     (form,) = spec["metricsCollectorSpec"]["source"]["filter"]["metricsFormat"]
     assert re.search(form, f"    epoch 1/6 · eval macro-F1 sentiment 0.5 · {name}=0.6123").groups() == (name, "0.6123")
 
