@@ -5,6 +5,7 @@ import tensorflow as tf
 from models.packing import pack_ragged, repeat
 from models.taste_model import TasteModel
 from models.tokeniser import Tokeniser
+from sazon.schema import OUTPUT_ATTRIBUTIONS, OUTPUT_SENTIMENT_INDEX, OUTPUT_TOKENS
 
 _STEPS = 16
 
@@ -30,28 +31,37 @@ def integrated_gradients(
 
     Source: Sundararajan et al., "Axiomatic Attribution for Deep Networks" (2017).
     """
-    tokens, layout = pack_ragged(tokeniser.tokenise(texts, max_tokens))
+    rows = tokeniser.tokenise(texts, max_tokens)
+    # A text at a time: the points of its path fill a batch, and many texts need no more memory than one.
+    attributions, named = tf.map_fn(
+        lambda tokens: _attribute(model, tokeniser, tokens),
+        rows,
+        fn_output_signature=(tf.RaggedTensorSpec([None], tf.float32, 0), tf.TensorSpec([], tf.int32)),
+        parallel_iterations=1,
+    )
+    return {
+        OUTPUT_TOKENS: tf.gather(tf.constant(tokeniser.vocabulary), rows).to_tensor(""),
+        OUTPUT_ATTRIBUTIONS: attributions.to_tensor(),
+        OUTPUT_SENTIMENT_INDEX: named,
+    }
+
+
+def _attribute(model: TasteModel, tokeniser: Tokeniser, tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """One text, (tokens,) int32: its attributions, (tokens,) float32, and the index of the named sentiment."""
     encoder = model.encoder
     table = tf.convert_to_tensor(encoder.words)
-    words = tf.gather(table, tokens)
     special = (tokens == tokeniser.cls_id) | (tokens == tokeniser.sep_id)
-    baseline = tf.where(special[:, None], words, table[tokeniser.mask_id])
-    # The first share is the text itself, for the label; the others lie on the path.
-    shares = tf.concat([[1.0], (tf.range(_STEPS, dtype=tf.float32) + 0.5) / _STEPS], 0)
-    points = tf.reshape(baseline + shares[:, None, None] * (words - baseline), [-1, encoder.size.hidden])
+    words = tf.gather(table, tokens)
+    way = words - tf.where(special[:, None], words, table[tokeniser.mask_id])
+    # The first point is the text itself, for the label; the others lie on the path.
+    left = 1.0 - tf.concat([[1.0], (tf.range(_STEPS, dtype=tf.float32) + 0.5) / _STEPS], 0)
+    points = tf.reshape(words - left[:, None, None] * way, [-1, encoder.size.hidden])
+    layout = pack_ragged(tf.RaggedTensor.from_tensor(tokens[None]))[1]
     with tf.GradientTape() as tape:
         tape.watch(points)
         first = encoder.encode(points, repeat(layout, _STEPS + 1))
         logits = model.heads(encoder.pool(first))["sentiment"]
-        logits = tf.reshape(logits, [_STEPS + 1, -1, logits.shape[-1]])
-        named = tf.argmax(logits[0], axis=1, output_type=tf.int32)
-        chosen = tf.reduce_sum(tf.gather(logits[1:], tf.tile(named[None], [_STEPS, 1]), batch_dims=2))
+        named = tf.argmax(logits[0], output_type=tf.int32)
+        chosen = tf.reduce_sum(tf.gather(logits[1:], named, axis=1))
     slopes = tf.reshape(tape.gradient(chosen, points), [_STEPS + 1, -1, encoder.size.hidden])
-    mean_slope = tf.reduce_mean(slopes[1:], axis=0)
-    packed = tf.reduce_sum(mean_slope * (words - baseline), axis=1)
-    names = tf.gather(tf.constant(tokeniser.vocabulary), tokens)
-    return {
-        "tokens": tf.where(layout.mask, tf.gather(names, layout.slots), ""),
-        "attributions": tf.where(layout.mask, tf.gather(packed, layout.slots), 0.0),
-        "sentiment_index": named,
-    }
+    return tf.reduce_sum(tf.reduce_mean(slopes[1:], axis=0) * way, axis=1), named

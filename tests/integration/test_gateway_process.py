@@ -112,6 +112,9 @@ def test_answers_through_the_model_server_and_survives_its_absence(tmp_path):
         assert (second["sentiment"], second["tastes"]) == ("negative", [])
         assert first["sentiment_probs"] == {"negative": 0.1, "neutral": 0.2, "positive": 0.7}
 
+        status, answer = call(f"{url}/api/v1/explain", {"text": "hola"})
+        assert (status, answer["error"]["code"]) == (501, "explanation_unavailable")
+
         assert model.stop() == 0
         status, answer = call(f"{url}/api/v1/predict", {"text": "hola"})
         assert (status, answer["error"]["code"]) == (503, "model_unavailable")
@@ -125,6 +128,37 @@ def test_answers_through_the_model_server_and_survives_its_absence(tmp_path):
             assert time.monotonic() < give_up_at
             time.sleep(0.1)
         assert call(f"{url}/api/v1/predict", {"text": "hola"})[0] == 200
+        assert gateway.stop() == 0
+    finally:
+        model.stop()
+        gateway.stop()
+
+
+def test_explains_through_the_model_server(saved_model, tmp_path):
+    (tmp_path / "5").symlink_to(saved_model)
+    arguments = ["--model_name", "taste", "--model_base_path", str(tmp_path), "--port", "0", "--rest_api_port", "0"]
+    model = Process(["-m", "serving.model_server", *arguments], "model server ready")
+    _, _, _, _, rest, _, address, *_ = model.ready_line().split()
+    gateway = Process(["-c", GATEWAY.replace("timeout_s=2.0", "timeout_s=30.0"), address], "gateway ready")
+    try:
+        url = gateway.ready_line().split()[2]
+        texts = ["¡Qué RICO el ceviche! 😋", "pésimo"]
+        status, answer = call(f"{url}/api/v1/explain", {"texts": texts})
+        assert (status, answer["model_version"]) == (200, "5")
+        predictions = call(f"{url}/api/v1/predict", {"texts": texts})[1]["predictions"]
+        explanations = answer["explanations"]
+        assert [row["sentiment"] for row in explanations] == [row["sentiment"] for row in predictions]
+        words = explanations[0]["words"]
+        assert [word["word"] for word in words] == ["¡", "Qué", "RICO", "el", "ceviche", "!", "😋"]
+        assert all(texts[0][word["start"] : word["end"]] == word["word"] for word in words)
+        assert max(abs(word["strength"]) for word in words) == 1
+
+        asked = {"signature_name": "explain", "instances": [{"text": text} for text in texts]}
+        status, answer = call(f"http://{rest}/v1/models/taste:predict", asked)
+        first, second = answer["predictions"]
+        assert status == 200
+        assert len(first["tokens"]) == len(first["attributions"]) == len(second["tokens"])
+        assert second["tokens"][-1] == ""
         assert gateway.stop() == 0
     finally:
         model.stop()

@@ -1,6 +1,7 @@
 """A real browser on the page and a real Prometheus on the metrics, before a real gateway and model server."""
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -89,13 +90,23 @@ def test_a_person_types_a_text_and_sees_the_answer(servers, browser):
     page, _ = servers
     browser.get(page)
     assert "sintétic" in browser.find_element(By.TAG_NAME, "body").text.lower()
-    browser.find_element(By.ID, "text").send_keys("Rico el ceviche, bien picante")
+    typed = "Rico 😋 el ceviche, niño bien PICANTE"
+    # The driver types no emoji.
+    browser.execute_script("document.getElementById('text').value = arguments[0]", typed)
     browser.find_element(By.ID, "send").click()
     WebDriverWait(browser, 20).until(lambda seen: seen.find_element(By.ID, "result").is_displayed())
     result = browser.find_element(By.ID, "result").text.lower()
     assert "versión 4" in result
     assert "%" in result
     assert len(browser.find_elements(By.CSS_SELECTOR, "#sentiments li")) == 3
+    WebDriverWait(browser, 20).until(lambda seen: seen.find_element(By.ID, "explanation").is_displayed())
+    assert browser.find_element(By.ID, "words").text == typed
+    marks = browser.find_elements(By.CSS_SELECTOR, "#words mark")
+    assert {mark.text.lower() for mark in marks} <= {"rico", "el", "ceviche", ",", "bien", "picante", "😋", "niño"}
+    assert all(re.match(r"(A favor|En contra) de «\w+»: \d+ %$", mark.get_attribute("title")) for mark in marks)
+    shades = {mark.value_of_css_property("background-color") for mark in marks}
+    assert len(marks) > 2 and len(shades) > 1
+    assert "En contra" in browser.find_element(By.ID, "words-aloud").get_attribute("textContent")
     width = browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
     assert width <= 0, "the page scrolls sideways on a phone"
 
