@@ -78,7 +78,10 @@ class TrainSettings(_Section):
         "auto", description="of matrix products; auto: bfloat16 where the hardware has it"
     )
     devices: int = Field(1, ge=0, description="GPUs that share each batch; 0: all of them")
-    context: bool = Field(False, description="features of product and region enter beside the text")
+    context: bool = Field(
+        False,
+        description="features of product and region enter beside the text; they tell little on the sample (ADR 0008)",
+    )
     context_dropout: Share = Field(0.5, description="share of rows whose context is hidden while training")
     stored: Literal["float32", "float16"] = Field("float32", description="of the weights on disk")
     checkpoint_s: float = Field(
