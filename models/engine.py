@@ -6,6 +6,8 @@ from typing import Any, Protocol
 import keras
 from keras import ops, tree
 
+from models.devices import share_rows
+
 Batch = dict[str, Any]
 
 
@@ -25,8 +27,8 @@ class Trainable(Protocol):
 class Engine:
     """Steps and answers of one model."""
 
-    def __init__(self, model: Trainable, optimiser: keras.optimizers.Optimizer | None, devices: int = 1) -> None:
-        """`optimiser` None where nothing is trained; more than one device needs TensorFlow (see `models.devices`)."""
+    def __init__(self, model: Trainable, optimiser: keras.optimizers.Optimizer | None) -> None:
+        """`optimiser` None where nothing is trained; made in `models.devices.device_scope`, it trains on several."""
         self.model, self.optimiser = model, optimiser
         if optimiser is not None and not optimiser.built:
             optimiser.build(model.trainable_variables)
@@ -38,29 +40,47 @@ class Engine:
 def _tensorflow(model: Trainable, optimiser: Any) -> tuple[Callable[[Batch], Any], Callable[[Batch], Any]]:
     import tensorflow as tf
 
-    @tf.function
-    def step(batch: Batch) -> tf.Tensor:
+    strategy = tf.distribute.get_strategy()
+    devices = strategy.num_replicas_in_sync
+
+    def learn(batch: Batch) -> tf.Tensor:
         variables = model.trainable_variables
         with tf.GradientTape() as tape:
             loss = model.objective(batch)
         grads = tape.gradient(loss, [variable.value for variable in variables], unconnected_gradients="zero")
-        optimiser.apply([tf.convert_to_tensor(grad) for grad in grads], variables)
+        grads = [tf.convert_to_tensor(grad) for grad in grads]
+        if devices > 1:
+            *grads, loss = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, [*grads, loss])
+        optimiser.apply(grads, variables)
         return loss
+
+    @tf.function
+    def step(batch: Batch) -> tf.Tensor:
+        return learn(batch)
+
+    @tf.function
+    def shared_step(shares: tuple[Batch, ...]) -> tf.Tensor:
+        own = strategy.experimental_distribute_values_from_function(lambda at: shares[at.replica_id_in_sync_group])
+        return strategy.experimental_local_results(strategy.run(learn, args=(own,)))[0]
 
     @tf.function
     def forward(batch: Batch) -> Any:
         return model(batch, training=False)
 
-    return _of_any_shape(step), _of_any_shape(forward)
+    run, answer = _of_any_shape(step if devices == 1 else shared_step), _of_any_shape(forward)
+    return (run if devices == 1 else lambda batch: run(share_rows(batch, devices))), answer
 
 
 def _of_any_shape(function: Any) -> Callable[[Batch], Any]:
-    """Traces once with every dimension open, instead of once for each shape that comes along."""
+    """Traces once for each number of inputs, every dimension open, instead of once for each shape that comes along."""
     import tensorflow as tf
+
+    traced: set[int] = set()
 
     def run(batch: Batch) -> Any:
         tensors = tree.map_structure(tf.convert_to_tensor, batch, none_is_leaf=False)
-        if not function.experimental_get_tracing_count():
+        if (inputs := len(tree.flatten(tensors))) not in traced:
+            traced.add(inputs)
             function.get_concrete_function(tree.map_structure(_open_shape, tensors, none_is_leaf=False))
         return function(tensors)
 

@@ -11,6 +11,7 @@ import numpy as np
 from models import metrics
 from models.batching import Batches, Grain, LabelWeights, order_rows
 from models.calibration import fit_temperature
+from models.devices import device_scope
 from models.engine import Engine
 from models.example_store import UNLABELLED, ExampleStore
 from models.optimiser import make_optimiser
@@ -67,6 +68,10 @@ class Trainer:
             from models.backends import fit_elsewhere
 
             return fit_elsewhere(self)
+        with device_scope(self.settings):
+            return self._fit()
+
+    def _fit(self) -> Fitted:
         keras.utils.set_random_seed(self.settings.seed)
         model = TasteModel(self.vocabulary, self.size, self.settings, resolve_precision(self.settings.precision))
         if self.weights:

@@ -50,6 +50,14 @@ class LayerwiseAdamW(keras.optimizers.Adam):
         self._scales = [self._scale_of.get(id(variable), 1.0) for variable in variables]
         super().build(variables)
 
+    def _backend_update_step(self, grads: Any, trainable_variables: Any, learning_rate: Any) -> None:
+        """On TensorFlow each device updates its own copy: the engine has summed the gradients, before clipping."""
+        if keras.backend.backend() != "tensorflow":
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+            return
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            self.update_step(gradient, variable.value, learning_rate)
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """One variable's step."""
         index = self._get_variable_index(variable)
