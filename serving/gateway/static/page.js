@@ -123,12 +123,14 @@ async function submit(event) {
   explain(question, answer);
 }
 
-/* Comes after the answer, so that the answer need not wait; where the model cannot explain, nothing is shown. */
-async function explain(question, asked) {
+/* Comes after the answer, so that the answer need not wait. Nothing is shown where the model cannot explain, or where
+   it explains another answer: of another version, or one that knew product and region. */
+async function explain(question, shown) {
   const { answer } = await ask("explain", question);
-  if (!answer || latest !== question || answer.model_version !== asked.model_version) return;
+  if (!answer || latest !== question || answer.model_version !== shown.model_version) return;
   const [explanation] = answer.explanations;
-  showExplanation(explanation, SENTIMENTS[explanation.sentiment] ?? explanation.sentiment);
+  const { sentiment } = shown.predictions[0];
+  if (explanation.sentiment === sentiment) showExplanation(explanation, SENTIMENTS[sentiment] ?? sentiment);
 }
 
 function countCharacters() {
