@@ -11,7 +11,7 @@ import pytest
 
 from sazon.schema import SENTIMENTS, TASTE_SEPARATOR, TASTES
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.integration
 
 TEXTS = ["rico y bien picante el ceviche", "", "rico " * 2000, "😀👍🏽🇵🇪", "pésimo, pura grasa", "á" * 10_000]
 TASTE_THRESHOLD = 0.5
