@@ -206,7 +206,7 @@ def interval_of(truth: np.ndarray, predictions: list[np.ndarray]) -> metrics.Int
 
 
 def _line(results: list[dict[str, Any]], rows: Rows) -> str:
-    return str({key: value for key, value in _figures(results, rows)[-1].items()})
+    return str(_figures(results, rows)[-1])
 
 
 def _text(figures: list[dict[str, Any]], seeds: int) -> str:

@@ -68,7 +68,12 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 
 
 def write_checkpoint(
-    folder: Path, checkpoint: Checkpoint, *, architecture: Architecture, further: tuple[str, ...] = (), dtype: str = "float32"
+    folder: Path,
+    checkpoint: Checkpoint,
+    *,
+    architecture: Architecture,
+    further: tuple[str, ...] = (),
+    dtype: str = "float32",
 ) -> None:
     """Writes a checkpoint that transformers loads without a missing or unexpected key.
 

@@ -43,8 +43,8 @@ class Fitted:
 class Observer:
     """Who watches a training."""
 
-    on_batch: Callable[[int], None] = lambda done: None
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None
+    on_batch: Callable[[int], None] = lambda _: None
+    on_epoch: Callable[[Epoch], None] = lambda _: None
 
 
 @dataclass

@@ -84,9 +84,9 @@ class MaskedLanguageModel(keras.Model):
         """Mean cross-entropy of the guesses, and of the words of each text where `bag_weight` is not 0.
 
         Args:
-            batch: as in `call`, with `weights` (reads,) float32 that add up to 1 and are 0 for filler; `words` (packed,)
-                int32, the tokens as they were, `rows` (packed,) int32, the text of each, and `word_weights` (packed,)
-                float32, which add up to 1 and are 0 for special tokens and filler.
+            batch: as in `call`, with `weights` (reads,) float32 that add up to 1 and are 0 for filler; `words`
+                (packed,) int32, the tokens as they were, `rows` (packed,) int32, the text of each, and `word_weights`
+                (packed,) float32, which add up to 1 and are 0 for special tokens and filler.
         """
         guesses, bags = self.logits(batch, training=True)
         loss = ops.sparse_categorical_crossentropy(batch["targets"], guesses, from_logits=True)

@@ -94,7 +94,7 @@ def log_best(study: optuna.Study, fragment: str) -> None:
     mlflow.set_tags({"best_trial": str(best.number + 1), "best_run_id": best.user_attrs[RUN_ID]})
     mlflow.log_text(fragment, "best.yaml")
     for name, figure in _plot(study):
-        mlflow.log_figure(figure, f"{name}.png")
+        mlflow.log_figure(figure, f"{name}.png", save_kwargs={"bbox_inches": "tight"})
 
 
 def _plot(study: optuna.Study) -> Iterator[tuple[str, Any]]:

@@ -32,7 +32,14 @@ _TRAINING_CODE = ("data/context.py", *(
                  "example_store", "export", "features", "fitting", "functions", "metrics", "optimiser", "packing",
                  "preprocessing", "taste_model", "tokeniser", "training", "training_state", "weights")
 ))  # fmt: skip
-_EVALUATION_CODE = ("models", "components", "sazon/schema.py", "data/labelled.py", "data/validation.py", "data/behavioural")
+_EVALUATION_CODE = (
+    "models",
+    "components",
+    "sazon/schema.py",
+    "data/labelled.py",
+    "data/validation.py",
+    "data/behavioural",
+)
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
 

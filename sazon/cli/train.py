@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 def train(
     data: Annotated[Path, typer.Option(help="Labelled feedback: CSV, JSON lines or Parquet.")],
-    preset: Annotated[str | None, typer.Option(help="Encoder: tiny, small, a directory in transformers format, or a hub id.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Encoder: tiny, small, a directory in transformers format, or a hub id.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs at most.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Rows a step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,

@@ -51,7 +51,9 @@ class Addresses:
 
 def up(
     data: Annotated[Path | None, typer.Option(help="Labelled feedback; the shipped sample by default.")] = None,
-    preset: Annotated[str | None, typer.Option(help="Encoder: tiny, small, a directory in transformers format, or a hub id.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Encoder: tiny, small, a directory in transformers format, or a hub id.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs at most.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Check the whole chain, print a summary, stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,

@@ -29,7 +29,9 @@ def corpus():
 def test_no_measured_text_is_in_it(corpus, place):
     rows = pd.read_csv(place, keep_default_na=False)
     measured = rows[rows["split"] != "train"]["text"] if "split" in rows else rows["text"]
-    assert not {tuple(words(text)) for text in corpus} & {tuple(words(text)) for text in measured if len(words(text)) > 3}
+    assert not {tuple(words(text)) for text in corpus} & {
+        tuple(words(text)) for text in measured if len(words(text)) > 3
+    }
     shared = runs(corpus) & runs(measured)
     assert len(shared) < 0.01 * len(runs(measured)), sorted(shared)[:5]
 
