@@ -68,7 +68,7 @@ def _tensorflow(model: Trainable, optimiser: Any) -> tuple[Callable[[Batch], Any
         return model(batch, training=False)
 
     run, answer = _of_any_shape(step if devices == 1 else shared_step), _of_any_shape(forward)
-    return (run if devices == 1 else lambda batch: run(share_rows(batch, devices))), answer
+    return (run if devices == 1 else lambda batch: run(share_rows(batch, devices))), answer  # type: ignore[arg-type]
 
 
 def _of_any_shape(function: Any) -> Callable[[Batch], Any]:

@@ -39,8 +39,7 @@ class Answering:
 def write_finetuned(folder: Path, model: TasteModel, answering: Answering) -> None:
     """Writes a checkpoint that holds everything; `folder` must not exist."""
     weights = dump_encoder(model.encoder)
-    for task, head in (("sentiment", model.sentiment_head), ("tastes", model.taste_head)):
-        weights |= {name: _transposed(value) for name, value in linear(_HEADS[task], head).items()}
+    weights |= {name: _transposed(value) for name, value in _heads(model).items()}
     if model.context is not None:
         weights |= {name: _transposed(value) for name, value in _fusion(model.context).items()}
     ours = {"thresholds": answering.thresholds, "temperature": answering.temperature}
@@ -67,9 +66,8 @@ def read_finetuned(folder: Path, products: str = "float32") -> tuple[TasteModel,
     settings = TrainSettings(context=any(name.startswith(_CONTEXT) for name in checkpoint.weights))
     model = TasteModel(checkpoint.encoder.vocabulary, checkpoint.encoder, settings, products)
     load_encoder(model.encoder, checkpoint.weights)
-    for task, head in (("sentiment", model.sentiment_head), ("tastes", model.taste_head)):
-        for name, variable in linear(_HEADS[task], head).items():
-            variable.assign(checkpoint.weights[name].T)
+    for name, variable in _heads(model).items():
+        variable.assign(checkpoint.weights[name].T)
     for name, variable in _fusion(model.context).items() if model.context is not None else ():
         variable.assign(checkpoint.weights[name].T)
     return model, Answering(checkpoint.tokeniser, ours["max_tokens"], ours["thresholds"], ours["temperature"])
@@ -107,6 +105,10 @@ def _fusion(layer: ContextFusion) -> dict[str, "keras.Variable"]:
     for part in ("inner", "outer", "gate"):
         found |= linear(f"{_CONTEXT}{part}", getattr(layer, part))
     return found
+
+
+def _heads(model: TasteModel) -> dict[str, Any]:
+    return linear(_HEADS["sentiment"], model.sentiment_head) | linear(_HEADS["tastes"], model.taste_head)
 
 
 def _labels(task: Task) -> dict[str, Any]:

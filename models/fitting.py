@@ -81,8 +81,9 @@ class Trainer:
         batches = self._batches()
         epochs = planned_epochs(self.settings, len(batches))
         steps = max(1, epochs * len(batches) // self.settings.accumulate)
-        self.engine = Engine(model, make_optimiser(self.settings, model.encoder, steps))
-        self._variables = [*model.variables, *self.engine.optimiser.variables]
+        optimiser = make_optimiser(self.settings, model.encoder, steps)
+        self.engine = Engine(model, optimiser)
+        self._variables = [*model.variables, *optimiser.variables]
         progress = self.state.restore(self._variables) if self.state else Progress()
         progress.note = dict(self.note or {})
         self.observer.on_batch(progress.epoch * len(batches) + progress.batch)

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from models.tokeniser import SPECIAL_TOKENS, Tokeniser
+from models.tokeniser import Tokeniser
+from models.wordpiece import SPECIAL_TOKENS
 
 _HIDDEN: Final = 0.8
 _SWAPPED: Final = 0.1  # the rest stays as it is

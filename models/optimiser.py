@@ -71,7 +71,7 @@ class LayerwiseAdamW(keras.optimizers.Adam):
         super().update_step(gradient, variable, rate)
 
     def _fused(self, gradient: Any, variable: Any, rate: Any, kept: Any, index: int) -> None:
-        """Two passes over memory instead of a dozen; assigning takes the product's buffer, subtracting would copy."""
+        """Two passes over memory instead of a dozen."""
         import tensorflow as tf
 
         if kept is not None:
