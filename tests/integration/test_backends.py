@@ -110,7 +110,6 @@ Trainer(*stores, 60, 4, size, settings, observer=Observer(lambda done: print("ba
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_the_child_ends_with_its_parent(folder, number):
-    need("jax")
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(folder), SIZE.model_dump_json()],
         cwd=ROOT,
