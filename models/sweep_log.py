@@ -51,7 +51,9 @@ class Interrupted(Exception):
 
 def start_trial_run(trial: optuna.Trial, values: Mapping[str, Any]) -> None:
     """Opens the nested run of a trial."""
-    run = mlflow.start_run(nested=True, run_name=f"trial {trial.number + 1}")
+    # A nested run is not by itself in its parent's experiment.
+    experiment = mlflow.active_run().info.experiment_id
+    run = mlflow.start_run(nested=True, experiment_id=experiment, run_name=f"trial {trial.number + 1}")
     trial.set_user_attr(RUN_ID, run.info.run_id)
     mlflow.set_tags({"sweep": trial.study.study_name, "trial": str(trial.number + 1)})
     mlflow.log_params({f"train.{name}": value for name, value in values.items()})

@@ -22,6 +22,8 @@ from sazon.settings import Settings, load_settings
 
 WORDS = {"positive": "rico buenazo", "negative": "feo horrible", "neutral": "normal regular"}
 
+SPACE = {"batch_size": [32, 64], "epochs": [2], "rdrop": [0.0]}
+
 
 @pytest.fixture
 def feedback(tmp_path, monkeypatch) -> Path:
@@ -49,7 +51,7 @@ def feedback(tmp_path, monkeypatch) -> Path:
     settings = {
         "encoder": {"layers": 2, "hidden": 16, "heads": 2, "intermediate": 32, "vocabulary": 300, "max_tokens": 32},
         "preset": "tiny",
-        "sweep": {"space": {"batch_size": {"choices": [32, 64]}, "rdrop": {"choices": [0.0]}}},
+        "sweep": {"space": {name: {"choices": values} for name, values in SPACE.items()}},
         "train": {"precision": "float32"},
     }
     (tmp_path / "sazon.yaml").write_text(yaml.safe_dump(settings))
