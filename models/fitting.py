@@ -17,6 +17,7 @@ from models.example_store import UNLABELLED, ExampleStore
 from models.optimiser import make_optimiser
 from models.packing import pack
 from models.precision import resolve_precision
+from models.recipe import complete
 from models.taste_model import TasteModel
 from models.training_state import Epoch, Progress, TrainingState
 from models.weights import load_encoder
@@ -61,6 +62,10 @@ class Trainer:
     state: TrainingState | None = None
     observer: Observer = Observer()
     note: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Rates that the settings leave open are chosen here, once for all backends."""
+        self.settings = complete(self.settings, self.size, pretrained=self.weights is not None)
 
     def fit(self) -> Fitted:
         """Trains and keeps the weights of the best epoch; goes on where a killed run of the same state stopped."""

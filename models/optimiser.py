@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from models.encoder import BertEncoder
+from models.recipe import complete
 from sazon.settings import TrainSettings
 
 
@@ -93,6 +94,8 @@ class LayerwiseAdamW(keras.optimizers.Adam):
 
 def make_optimiser(settings: TrainSettings, encoder: BertEncoder, steps: int) -> LayerwiseAdamW:
     """The optimiser of a run of so many steps."""
+    settings = complete(settings, encoder.size, pretrained=False)  # unless that was done already
+    assert settings.learning_rate and settings.layer_decay
     schedule = LinearSchedule(settings.learning_rate, int(settings.warmup_share * steps), steps, settings.accumulate)
     scales = layer_scales(encoder, settings.layer_decay)
     return LayerwiseAdamW(schedule, settings.weight_decay, scales, settings.clip_norm, settings.accumulate)

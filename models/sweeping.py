@@ -19,6 +19,7 @@ from data.preparation import Dataset
 from models.fitting import Observer
 from models.interruption import interruptions_noted
 from models.presets import Preset, resolve_preset
+from models.recipe import complete
 from models.search_space import SearchSpace
 from models.sweep_log import (
     Interrupted,
@@ -88,7 +89,8 @@ class _Sweep:
     place: Path
 
     def run(self) -> SweepResult:
-        train, size = self.settings.train, self.settings.encoder or self.preset.encoder
+        size = self.settings.encoder or self.preset.encoder
+        self.train = train = complete(self.settings.train, size, pretrained=self.preset.checkpoint is not None)
         fixed = train.model_dump(mode="json", exclude={*self.space.spans, "checkpoint_s"})
         made_of = {
             "data": self.dataset.digest,
@@ -141,7 +143,7 @@ class _Sweep:
         started_s, interrupted = time.monotonic(), False
         state, score = TrialState.FAIL, None
         try:
-            settings = TrainSettings.model_validate(self.settings.train.model_dump() | values)
+            settings = TrainSettings.model_validate(self.train.model_dump() | values)
             fitted = self.material.fit(settings, self._observer(trial))
             state, score = TrialState.COMPLETE, max(epoch.score for epoch in fitted.epochs)
         except optuna.TrialPruned:

@@ -104,7 +104,6 @@ def run_fn(fn_args: Any) -> None:
 
 def _fit(job: TrainingJob, train: ExampleStore, held_out: ExampleStore, state: TrainingState, run_id: str) -> Fitted:
     loaded: Checkpoint | None = read_checkpoint(job.checkpoint) if job.checkpoint else None
-    mlflow.log_params({**_flat("encoder", job.size.model_dump()), **_flat("train", job.settings.model_dump())})
     batches = -(-len(train) // job.settings.batch_size)
     progress = _Progress(planned_epochs(job.settings, batches), batches)
     trainer = Trainer(
@@ -119,6 +118,7 @@ def _fit(job: TrainingJob, train: ExampleStore, held_out: ExampleStore, state: T
         observer=Observer(progress.batches_done, progress.epoch_done),
         note={"mlflow_run_id": run_id},
     )
+    mlflow.log_params({**_flat("encoder", job.size.model_dump()), **_flat("train", trainer.settings.model_dump())})
     try:
         return trainer.fit()
     finally:

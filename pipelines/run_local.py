@@ -30,7 +30,7 @@ _TRAINING_CODE = ("data/context.py", *(
     f"models/{name}.py"
     for name in ("attribution", "batching", "calibration", "checkpoint", "context", "encoder", "engine",
                  "example_store", "export", "features", "fitting", "functions", "metrics", "optimiser", "packing",
-                 "preprocessing", "taste_model", "tokeniser", "training", "training_state", "weights")
+                 "preprocessing", "taste_model", "tokeniser", "recipe", "training", "training_state", "weights")
 ))  # fmt: skip
 _EVALUATION_CODE = (
     "models",

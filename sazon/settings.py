@@ -57,12 +57,14 @@ class EncoderSettings(_Section):
 class TrainSettings(_Section):
     """How the model is fitted."""
 
-    epochs: int = Field(6, ge=1, le=1000)
+    epochs: int = Field(5, ge=1, le=1000)
     least_steps: int = Field(400, ge=0, description="few rows are gone through more often, up to so many batches")
-    batch_size: int = Field(64, ge=1, le=4096)
+    batch_size: int = Field(32, ge=1, le=4096)
     accumulate: int = Field(1, ge=1, le=1024, description="batches whose gradients make one step")
-    learning_rate: float = Field(8e-4, gt=0)
-    layer_decay: float = Field(1.0, gt=0, le=1, description="learning rate of a layer relative to the one above it")
+    learning_rate: float | None = Field(None, gt=0, description="at its peak; by default one that fits the encoder")
+    layer_decay: float | None = Field(
+        None, gt=0, le=1, description="learning rate of a layer relative to the one above it; by default as the encoder"
+    )
     warmup_share: Share = 0.1
     weight_decay: float = Field(0.01, ge=0)
     clip_norm: float = Field(1.0, gt=0, description="gradients are scaled down to this global norm")

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from data.preparation import Dataset, prepare_dataset
 from models import sweeping
+from models.recipe import complete
 from models.sweep_log import EXPERIMENT, Interrupted
 from models.sweep_material import Material
 from sazon.cli.main import app
@@ -82,7 +83,8 @@ def test_a_sweep_is_compared_in_mlflow_and_gives_settings_to_train_with(feedback
     client, parent, children = runs_of(settings, result["run_id"])
     assert [run.data.tags["state"] for run in children] == ["complete", "complete", "pruned"]
     assert {run.info.status for run in [parent, *children]} == {"FINISHED"}
-    assert children[0].data.params["train.learning_rate"] == str(settings.train.learning_rate)
+    usual = complete(settings.train, settings.encoder, pretrained=False)
+    assert children[0].data.params["train.learning_rate"] == str(usual.learning_rate)
     assert len(client.get_metric_history(children[0].info.run_id, "eval_score")) == 2
     best = max(run.data.metrics["best_eval_score"] for run in children[:2])
     assert parent.data.metrics["best_eval_score"] == result["best"][0]["score"] == best

@@ -4,10 +4,13 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from models.recipe import complete
 from models.search_space import DEFAULT, SearchSpace
 from models.sweep_study import count_done, end_killed_trials, open_study
 from sazon.errors import SettingsError, UserError
-from sazon.settings import SweepSettings, TrainSettings, load_settings
+from sazon.settings import EncoderSettings, SweepSettings, TrainSettings, load_settings
+
+USUAL = complete(TrainSettings(), EncoderSettings(), pretrained=True)
 
 
 def space_of(yaml: str, tmp_path, monkeypatch) -> SearchSpace:
@@ -18,7 +21,7 @@ def space_of(yaml: str, tmp_path, monkeypatch) -> SearchSpace:
 
 def test_the_default_space_holds_the_default_settings():
     """The first trial is what `sazon train` does, so a sweep's best is never worse."""
-    values = SearchSpace.of({}).values_of(TrainSettings())
+    values = SearchSpace.of({}).values_of(USUAL)
     assert values is not None and values.keys() == DEFAULT.keys()
 
 
@@ -36,7 +39,7 @@ def test_a_span_of_the_file_replaces_the_default(tmp_path, monkeypatch):
     assert space.as_dict()["learning_rate"] == {"low": 1e-5, "high": 1e-4, "log": True}
     assert space.as_dict()["batch_size"] == {"choices": [8, 16]}
     assert space.spans["epochs"] == DEFAULT["epochs"]
-    assert space.values_of(TrainSettings()) is None
+    assert space.values_of(USUAL) is None
 
 
 @pytest.mark.parametrize(
