@@ -20,11 +20,10 @@ def describe_machine(*packages: str) -> dict[str, Any]:
     """Processor, cores, number formats it is fast in, matrix speed, versions."""
     fields = {}
     if _CPU_INFO.exists():
-        fields = dict(
-            line.split("\t: ", 1) for line in _CPU_INFO.read_text().split("\n\n")[0].splitlines() if "\t: " in line
-        )
+        pairs = (line.split(":", 1) for line in _CPU_INFO.read_text().split("\n\n")[0].splitlines() if ":" in line)
+        fields = {name.strip(): value.strip() for name, value in pairs}
     return {
-        "processor": fields.get("model name", platform.processor()).strip(),
+        "processor": fields.get("model name", platform.processor()),
         "cores": os.cpu_count(),
         "formats": [name for name in _FAST_FORMATS if name in fields.get("flags", "").split()],
         "fp32_gflops": round(matrix_gflops()),
