@@ -9,7 +9,7 @@ import pandas as pd
 from benchmarks.quality import Rows, class_numbers, classify, fit_bert, interval_of
 from benchmarks.report import describe_machine, keep, table
 from data.context import CONTEXT
-from models.significance import compare
+from models.evaluation.significance import compare
 from sazon.schema import SENTIMENTS
 from sazon.settings import TrainSettings
 

@@ -19,7 +19,7 @@ from benchmarks.inference_workload import BATCH, LONGEST, Times, make_texts, mak
 from benchmarks.peers import peers_python
 from benchmarks.report import RESULTS, describe_machine, keep, table
 from benchmarks.training_workload import SIZES
-from models.precision import resolve_precision
+from models.bert.precision import resolve_precision
 from sazon.errors import SazonError
 
 _ROOT = Path(__file__).parent.parent
@@ -61,10 +61,10 @@ def sides(formats: tuple[str, ...], threads: int) -> list[Side]:
 
 def prepare(folder: Path, size: str, formats: tuple[str, ...]) -> None:
     """Random weights as SavedModels, one a precision, and as a transformers checkpoint; the texts beside them."""
-    from models.export import TasteServing
-    from models.finetuned import Answering, read_finetuned, write_finetuned, write_for_transformers
-    from models.taste_model import TasteModel
-    from models.tokeniser import Tokeniser
+    from models.bert.taste_model import TasteModel
+    from models.checkpoints.finetuned import Answering, read_finetuned, write_finetuned, write_for_transformers
+    from models.export.frozen_model import TasteServing
+    from models.text.tokeniser import Tokeniser
     from sazon.settings import EncoderSettings
 
     shape = SIZES[size]

@@ -29,11 +29,11 @@ _PART_ROWS, _STEPS, _VOCABULARY = 1000, 20, 2000
 
 def measure(rows: int) -> dict[str, float]:
     """Megabytes at the peak, and anonymous ones at the end of an epoch."""
-    from models.batching import Batches, LabelWeights
-    from models.engine import Engine
-    from models.example_store import ExampleStore, TokenisedRows
-    from models.optimiser import make_optimiser
-    from models.taste_model import TasteModel
+    from models.bert.taste_model import TasteModel
+    from models.inputs.batching import Batches, LabelWeights
+    from models.inputs.example_store import ExampleStore, TokenisedRows
+    from models.training.engine import Engine
+    from models.training.optimiser import make_optimiser
     from sazon.settings import PRESETS, TrainSettings
 
     def parts() -> Iterator[TokenisedRows]:

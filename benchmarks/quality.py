@@ -28,17 +28,17 @@ from benchmarks.report import RESULTS, describe_machine, keep, table  # noqa: E4
 from data import SAMPLE  # noqa: E402
 from data.context import context_of  # noqa: E402
 from data.labelled import read_labelled  # noqa: E402
-from models import metrics  # noqa: E402
-from models.baselines import Baseline  # noqa: E402
-from models.behaviour import read_hard_texts  # noqa: E402
-from models.checkpoint import read_checkpoint  # noqa: E402
-from models.engine import Engine  # noqa: E402
-from models.example_store import ExampleStore  # noqa: E402
-from models.fitting import Trainer, predict_logits  # noqa: E402
-from models.presets import resolve_preset  # noqa: E402
-from models.significance import compare  # noqa: E402
-from models.tokenised_rows import tokenise_rows  # noqa: E402
-from models.tokeniser import Tokeniser  # noqa: E402
+from models.checkpoints.checkpoint import read_checkpoint  # noqa: E402
+from models.checkpoints.presets import resolve_preset  # noqa: E402
+from models.evaluation import metrics  # noqa: E402
+from models.evaluation.baselines import Baseline  # noqa: E402
+from models.evaluation.behaviour import read_hard_texts  # noqa: E402
+from models.evaluation.significance import compare  # noqa: E402
+from models.inputs.example_store import ExampleStore  # noqa: E402
+from models.text.tokeniser import Tokeniser  # noqa: E402
+from models.training.engine import Engine  # noqa: E402
+from models.training.fitting import Trainer, predict_logits  # noqa: E402
+from models.training.tokenised_rows import tokenise_rows  # noqa: E402
 from sazon.memory import keep_freed_memory  # noqa: E402
 from sazon.schema import SENTIMENTS  # noqa: E402
 from sazon.settings import PRESETS, TrainSettings  # noqa: E402

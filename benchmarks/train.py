@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.peers import peers_python
 from benchmarks.report import describe_machine, keep, table
 from benchmarks.training_workload import SIZES, make_texts
-from models.precision import resolve_precision
+from models.bert.precision import resolve_precision
 from sazon.errors import SazonError
 
 BATCH = 32

@@ -1,4 +1,4 @@
-"""One side of the training benchmark: `models.fitting.Trainer`, timed from batch to batch. Prints one line of JSON."""
+"""One side of the training benchmark: `models.training.fitting.Trainer`, timed by batches. Prints one line of JSON."""
 
 import contextlib
 import json
@@ -36,8 +36,8 @@ class Watch:
 
 def measure(name: str, batch: int, precision: str, seed: int) -> float:
     """Texts a second of the timed batches."""
-    from models.example_store import ExampleStore, TokenisedRows
-    from models.fitting import Observer, Trainer
+    from models.inputs.example_store import ExampleStore, TokenisedRows
+    from models.training.fitting import Observer, Trainer
     from sazon.settings import EncoderSettings, TrainSettings
 
     def rows(texts: Texts) -> TokenisedRows:

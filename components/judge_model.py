@@ -8,9 +8,9 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, Model, ModelBlessing
 
 from components.artifacts import Report, read_report, split_files, write_report
-from models.judgement import Champion, report_on
-from models.raw_examples import read_raw_examples
-from models.saved_model import SavedTasteModel, TrainingRecord
+from models.evaluation.judgement import Champion, report_on
+from models.export.saved_model import SavedTasteModel, TrainingRecord
+from models.inputs.raw_examples import read_raw_examples
 from sazon.logging import get_logger
 from sazon.registry import CHAMPION, Registry
 from sazon.settings import GateSettings

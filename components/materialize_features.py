@@ -9,7 +9,7 @@ from tfx.types.standard_artifacts import Examples
 
 from components.artifacts import Report, split_files, write_report
 from feature_repo.materialisation import materialise
-from models.raw_examples import read_raw_examples
+from models.inputs.raw_examples import read_raw_examples
 from sazon.home import Home
 from sazon.schema import SPLITS
 

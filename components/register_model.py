@@ -9,7 +9,7 @@ from tfx.types.standard_artifacts import Model
 
 from components.artifacts import RegisteredVersion, Report, read_report
 from components.judge_model import SAVED_MODEL
-from models.registration import register_judged_model
+from models.registration.judged_model import register_judged_model
 from sazon.registry import BLESSED
 
 

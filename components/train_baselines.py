@@ -5,8 +5,8 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples
 
 from components.artifacts import Report, split_files, write_report
-from models.judgement import measure_baselines
-from models.raw_examples import read_raw_examples
+from models.evaluation.judgement import measure_baselines
+from models.inputs.raw_examples import read_raw_examples
 
 
 @component

@@ -3,8 +3,8 @@
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
-from models import features
-from models.export import EVALUATION_SIGNATURE, TRANSFORM_SIGNATURE
+from models.export.frozen_model import EVALUATION_SIGNATURE, TRANSFORM_SIGNATURE
+from models.inputs import features
 from sazon.schema import OUTPUT_SENTIMENT_PROBS
 
 _ABOVE_MAJORITY = 0.01

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import yaml
 
-from models.search_space import SearchSpace, is_whole
+from models.sweeps.search_space import SearchSpace, is_whole
 from sazon.errors import UserError
 from sazon.home import write_atomically
 from sazon.settings import PREFIX, Settings, Span, Tunable

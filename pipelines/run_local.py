@@ -14,7 +14,7 @@ from typing import Any
 
 from components import tfdv_compat
 from data.preparation import Dataset, prepare_dataset
-from models.presets import Preset, resolve_preset
+from models.checkpoints.presets import Preset, resolve_preset
 from sazon.errors import PipelineError, SazonError, UserError
 from sazon.home import Home, atomic_directory, remove_partials
 from sazon.logging import get_logger, library_prints_to, log_to_file
@@ -28,9 +28,11 @@ _BEAM_ARGS = ["--runner=FnApiRunner", "--direct_running_mode=in_memory", "--dire
 # TFX's cache key does not see code: these digests stand for it. Code that only measures must not cost a training.
 _TRAINING_CODE = ("data/context.py", *(
     f"models/{name}.py"
-    for name in ("attribution", "batching", "calibration", "checkpoint", "context", "encoder", "engine",
-                 "example_store", "export", "features", "fitting", "functions", "metrics", "optimiser", "packing",
-                 "preprocessing", "taste_model", "tokeniser", "recipe", "training", "training_state", "weights")
+    for name in ("bert/context", "bert/encoder", "bert/functions", "bert/packing", "bert/taste_model", "bert/weights",
+                 "checkpoints/checkpoint", "evaluation/calibration", "evaluation/metrics", "export/attribution",
+                 "export/frozen_model", "inputs/batching", "inputs/example_store", "inputs/features",
+                 "inputs/preprocessing", "text/tokeniser", "training/engine", "training/fitting", "training/optimiser",
+                 "training/recipe", "training/run", "training/state")
 ))  # fmt: skip
 _EVALUATION_CODE = (
     "models",
@@ -218,7 +220,7 @@ def _tokeniser(dataset: Dataset, size: int, preset: Preset, home: Home) -> Path:
     """The checkpoint's own, or one learnt from the training split, once for each dataset and size."""
     import pandas as pd
 
-    from models.tokeniser import Tokeniser
+    from models.text.tokeniser import Tokeniser
 
     if preset.checkpoint:
         return preset.checkpoint

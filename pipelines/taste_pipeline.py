@@ -15,7 +15,8 @@ from components.materialize_features import MaterializeFeatures
 from components.register_model import RegisterModel
 from components.roll_out import RollOut
 from components.train_baselines import TrainBaselines
-from models import features, training
+from models.inputs import features
+from models.training import run as training
 from pipelines.evaluation_config import evaluation_config
 from sazon.schema import SPLITS
 from sazon.settings import EncoderSettings, GateSettings, TrainSettings
@@ -137,7 +138,7 @@ def _transform(spec: PipelineSpec, example_gen: Any, schema: Any) -> Any:
     return tfx.components.Transform(
         examples=example_gen.outputs["examples"],
         schema=schema.outputs["schema"],
-        preprocessing_fn="models.preprocessing.preprocessing_fn",
+        preprocessing_fn="models.inputs.preprocessing.preprocessing_fn",
         splits_config=tfx.proto.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
         custom_config={
             features.CONFIG_TOKENISER: spec.tokeniser_dir,
@@ -149,7 +150,7 @@ def _transform(spec: PipelineSpec, example_gen: Any, schema: Any) -> Any:
 
 def _trainer(spec: PipelineSpec, transform: Any) -> Any:
     return tfx.components.Trainer(
-        run_fn="models.training.run_fn",
+        run_fn="models.training.run.run_fn",
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         train_args=tfx.proto.TrainArgs(splits=["train"]),

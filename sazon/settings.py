@@ -145,7 +145,7 @@ class SweepSettings(_Section):
 
     trials: int = Field(20, ge=1, le=10_000, description="in all, those of an interrupted sweep counted")
     timeout_s: float | None = Field(None, gt=0, description="no trial starts after so many seconds")
-    space: dict[Tunable, Span] = Field({}, description="replaces what models/search_space.py says of a setting")
+    space: dict[Tunable, Span] = Field({}, description="replaces what models/sweeps/search_space.py says of a setting")
 
 
 class SplitSettings(_Section):

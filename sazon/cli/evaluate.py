@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     import pandas as pd
 
-    from models.baselines import Classifier
+    from models.evaluation.baselines import Classifier
     from sazon.registry import Registry
 
 
@@ -58,19 +58,19 @@ def evaluate(
         raise DataError(f"{data.name}: no sentiment is labelled, --against has nothing to compare")
     other = _rival(against, train, registry) if against else None
 
-    from models import evaluation
-    from models.behaviour import measure_behaviour
-    from models.error_analysis import worst_mistakes
-    from models.saved_model import SavedTasteModel, TrainingRecord
+    from models.evaluation import measurement
+    from models.evaluation.behaviour import measure_behaviour
+    from models.evaluation.error_analysis import worst_mistakes
+    from models.export.saved_model import SavedTasteModel, TrainingRecord
 
     folder = registry.download(version)
     classifier, temperature = SavedTasteModel(folder), TrainingRecord.read(folder).temperature
     texts = list(rows["text"])
     answers = classifier.predict(texts)
-    report = evaluation.evaluate(rows, answers, temperature).as_dict()
+    report = measurement.evaluate(rows, answers, temperature).as_dict()
     result = {"model": version.uri, "rows": len(rows), **_headline(report), **report}
     if other:
-        compared = evaluation.compare_sentiment(rows, answers.sentiment, other.predict(texts).sentiment)
+        compared = measurement.compare_sentiment(rows, answers.sentiment, other.predict(texts).sentiment)
         result["comparison"] = {"against": against, **asdict(compared)}
     if errors:
         result["mistakes"] = worst_mistakes(rows, answers, errors).to_dict("records")
@@ -93,8 +93,8 @@ def _of_split(rows: "pd.DataFrame", split: str, name: str) -> "pd.DataFrame":
 def _rival(against: str, train: Path | None, registry: "Registry") -> "Classifier":
     """The model to compare with, loaded or fitted."""
     from data.labelled import read_labelled
-    from models.baselines import BASELINES, Baseline
-    from models.saved_model import SavedTasteModel
+    from models.evaluation.baselines import BASELINES, Baseline
+    from models.export.saved_model import SavedTasteModel
     from sazon.errors import DataError, UserError
 
     if against not in BASELINES:

@@ -47,7 +47,7 @@ def export(
         raise UserError(f"{folder} exists already: name a new folder with --out, or remove it")
     checkpoint = registry.download_checkpoint(found)
 
-    from models.interchange import write_format
+    from models.export.interchange import write_format
 
     write_format(checkpoint, folder, format_.value, precision.value)
     if as_json:

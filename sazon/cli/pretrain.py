@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from models.pretraining_run import Pretrained
+    from models.pretraining.run import Pretrained
 
 _INTERRUPTED = 130
 
@@ -40,8 +40,8 @@ def pretrain(
     settings = load_settings(preset=preset, pretrain=given or None)
     os.environ["KERAS_BACKEND"] = settings.pretrain.backend  # before keras is imported
 
-    from models.pretraining import Stopped
-    from models.pretraining_run import pretrain as run
+    from models.pretraining.pretrainer import Stopped
+    from models.pretraining.run import pretrain as run
 
     try:
         result = run([*corpus, *(more or [])], settings, out)

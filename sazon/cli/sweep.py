@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from models.sweep_result import SweepResult
+    from models.sweeps.result import SweepResult
     from sazon.settings import Settings
 
 _INTERRUPTED = 130
@@ -42,9 +42,9 @@ def sweep(
     dataset = prepare_dataset(data, settings.state.datasets, settings.split, context=settings.train.context)
     os.environ["KERAS_BACKEND"] = settings.train.backend  # before keras is imported
 
-    from models.sweep_log import Interrupted
-    from models.sweep_result import settings_fragment
-    from models.sweeping import sweep as run
+    from models.sweeps.log import Interrupted
+    from models.sweeps.result import settings_fragment
+    from models.sweeps.run import sweep as run
     from sazon.home import write_atomically
 
     try:
@@ -90,7 +90,7 @@ def _refuse_existing(path: Path | None) -> None:
 
 def _for_people(result: "SweepResult", data: Path, settings: "Settings") -> str:
     """The best trials side by side, and how to train with the first."""
-    from models.sweep_result import environment
+    from models.sweeps.result import environment
 
     best = result.best
     rows = [("", [f"trial {trial.number}" for trial in best])]

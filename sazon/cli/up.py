@@ -61,7 +61,7 @@ def up(
     """Validate, train, register, roll out and serve; stays until Ctrl-C. Unchanged steps are reused."""
     from data import SAMPLE
     from data.preparation import prepare_dataset
-    from models.presets import resolve_preset
+    from models.checkpoints.presets import resolve_preset
     from sazon.processes import Processes
     from sazon.settings import load_settings
 

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from models.saved_model import Predictions
+from models.export.saved_model import Predictions
 from sazon.schema import SENTIMENTS, TASTES
 from sazon.text import normalise_for_grouping
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from models.behaviour import Case, measure_behaviour, run_cases
+from models.evaluation.behaviour import Case, measure_behaviour, run_cases
 
 CASES = [
     Case("plain", "minimum", "El ceviche estuvo rico", "", "positive"),

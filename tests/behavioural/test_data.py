@@ -6,7 +6,7 @@ import pytest
 
 from data import CASES, SAMPLE
 from data.reading import read_cells
-from models.behaviour import KINDS, read_cases, read_hard_texts
+from models.evaluation.behaviour import KINDS, read_cases, read_hard_texts
 from sazon.schema import SENTIMENTS, TASTES
 from sazon.text import normalise_for_grouping
 

@@ -44,11 +44,11 @@ def saved_model(tmp_path_factory: pytest.TempPathFactory, feedback_rows: pd.Data
     """A SavedModel of a two-layer BERT with random weights, with its training record."""
     import keras
 
-    from models.export import TasteServing
-    from models.finetuned import Answering
-    from models.saved_model import TrainingRecord
-    from models.taste_model import TasteModel
-    from models.tokeniser import Tokeniser
+    from models.bert.taste_model import TasteModel
+    from models.checkpoints.finetuned import Answering
+    from models.export.frozen_model import TasteServing
+    from models.export.saved_model import TrainingRecord
+    from models.text.tokeniser import Tokeniser
     from sazon.settings import PRESETS
 
     size = PRESETS["tiny"]
@@ -64,8 +64,8 @@ def saved_model(tmp_path_factory: pytest.TempPathFactory, feedback_rows: pd.Data
 @pytest.fixture(scope="session")
 def judged(saved_model: Path, feedback_rows: pd.DataFrame) -> dict[str, Any]:
     """The report on that model, as the pipeline writes it."""
-    from models.judgement import measure_baselines, report_on
-    from models.saved_model import SavedTasteModel
+    from models.evaluation.judgement import measure_baselines, report_on
+    from models.export.saved_model import SavedTasteModel
     from sazon.settings import GateSettings
 
     baselines = measure_baselines(feedback_rows, feedback_rows)

@@ -7,11 +7,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 tf = pytest.importorskip("tensorflow")
 
-from models.export import FrozenModel  # noqa: E402
-from models.finetuned import Answering  # noqa: E402
-from models.packing import pack_ragged  # noqa: E402
-from models.taste_model import TasteModel  # noqa: E402
-from models.tokeniser import Tokeniser  # noqa: E402
+from models.bert.packing import pack_ragged  # noqa: E402
+from models.bert.taste_model import TasteModel  # noqa: E402
+from models.checkpoints.finetuned import Answering  # noqa: E402
+from models.export.frozen_model import FrozenModel  # noqa: E402
+from models.text.tokeniser import Tokeniser  # noqa: E402
 from sazon.settings import PRESETS  # noqa: E402
 
 TEXTS = ["rico y bien picante el ceviche", "pésimo", "", "normal nomás, nada que decir"]

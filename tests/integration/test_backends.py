@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.example_store import ExampleStore, TokenisedRows
-from models.fitting import Observer, Trainer, predict_logits
+from models.inputs.example_store import ExampleStore, TokenisedRows
+from models.training.fitting import Observer, Trainer, predict_logits
 from sazon.errors import SettingsError
 from sazon.settings import EncoderSettings, TrainSettings
 
@@ -24,10 +24,10 @@ ANSWER = """
 import sys
 from pathlib import Path
 import numpy as np
-from models.engine import Engine
-from models.example_store import ExampleStore
-from models.fitting import predict_logits
-from models.taste_model import TasteModel
+from models.training.engine import Engine
+from models.inputs.example_store import ExampleStore
+from models.training.fitting import predict_logits
+from models.bert.taste_model import TasteModel
 from sazon.settings import EncoderSettings
 
 folder, size = Path(sys.argv[1]), EncoderSettings.model_validate_json(sys.argv[2])
@@ -78,7 +78,7 @@ def test_weights_trained_elsewhere_answer_alike_in_tensorflow(folder, backend):
         env={**os.environ, "KERAS_BACKEND": backend},
         check=True,
     )
-    from models.engine import Engine
+    from models.training.engine import Engine
 
     ours = predict_logits(Engine(fitted.model, None), ExampleStore(folder / "eval"))
     with np.load(folder / "logits.npz") as theirs:
@@ -87,7 +87,7 @@ def test_weights_trained_elsewhere_answer_alike_in_tensorflow(folder, backend):
 
 
 def test_a_backend_that_is_not_there_is_one_clear_line(folder, monkeypatch):
-    monkeypatch.setattr("models.backends.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("models.training.backends.importlib.util.find_spec", lambda name: None)
     with pytest.raises(SettingsError, match=r"jax is not installed here; pip install"):
         trainer_of(folder, backend="jax").fit()
 
@@ -97,8 +97,8 @@ import sys
 from pathlib import Path
 from sazon.quiet import quiet_libraries
 quiet_libraries()
-from models.example_store import ExampleStore
-from models.fitting import Observer, Trainer
+from models.inputs.example_store import ExampleStore
+from models.training.fitting import Observer, Trainer
 from sazon.settings import EncoderSettings, TrainSettings
 
 folder, size = Path(sys.argv[1]), EncoderSettings.model_validate_json(sys.argv[2])
@@ -119,7 +119,7 @@ def test_the_child_ends_with_its_parent(folder, number):
     )
     assert parent.stdout.readline() == "batch\n"
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
-    child = next(one for one in children if b"models.backends" in Path(f"/proc/{one}/cmdline").read_bytes())
+    child = next(one for one in children if b"models.training.backends" in Path(f"/proc/{one}/cmdline").read_bytes())
     parent.send_signal(number)
     parent.stdout.close()
     parent.wait(30)

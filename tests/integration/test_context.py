@@ -37,11 +37,11 @@ def told_by_context_alone(rows):
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
-    from models.example_store import ExampleStore
-    from models.finetuned import Answering
-    from models.fitting import Trainer
-    from models.tokenised_rows import tokenise_rows
-    from models.tokeniser import Tokeniser
+    from models.checkpoints.finetuned import Answering
+    from models.inputs.example_store import ExampleStore
+    from models.text.tokeniser import Tokeniser
+    from models.training.fitting import Trainer
+    from models.training.tokenised_rows import tokenise_rows
 
     table, folder = told_by_context_alone(240), tmp_path_factory.mktemp("stores")
     tokeniser = Tokeniser.learn(table["text"], SIZE.vocabulary)
@@ -55,7 +55,7 @@ def fitted(tmp_path_factory):
 
 
 def test_what_only_the_context_tells_is_learnt_and_the_text_alone_is_still_answered(fitted):
-    from models.fitting import predict_logits
+    from models.training.fitting import predict_logits
 
     trainer, _, _, table = fitted
     truth = table["sentiment"].map(SENTIMENTS.index).to_numpy()
@@ -69,7 +69,7 @@ def test_what_only_the_context_tells_is_learnt_and_the_text_alone_is_still_answe
 def test_the_export_answers_texts_alone_as_it_answers_an_unknown_context(fitted, tmp_path):
     import tensorflow as tf
 
-    from models.export import TasteServing
+    from models.export.frozen_model import TasteServing
 
     _, model, answering, table = fitted
     TasteServing(model, answering).save(tmp_path / "model")
@@ -86,9 +86,9 @@ def test_the_export_answers_texts_alone_as_it_answers_an_unknown_context(fitted,
 
 
 def test_a_checkpoint_holds_the_fusion_and_its_scales(fitted, tmp_path):
-    from models.engine import Engine
-    from models.finetuned import read_finetuned, write_finetuned, write_for_transformers
-    from models.fitting import predict_logits
+    from models.checkpoints.finetuned import read_finetuned, write_finetuned, write_for_transformers
+    from models.training.engine import Engine
+    from models.training.fitting import predict_logits
 
     trainer, model, answering, _ = fitted
     write_finetuned(tmp_path / "checkpoint", model, answering)
@@ -99,8 +99,8 @@ def test_a_checkpoint_holds_the_fusion_and_its_scales(fitted, tmp_path):
 
 
 def test_rows_without_context_are_refused_where_the_setting_is_on(fitted, tmp_path):
-    from models.example_store import ExampleStore, TokenisedRows
-    from models.fitting import Trainer
+    from models.inputs.example_store import ExampleStore, TokenisedRows
+    from models.training.fitting import Trainer
 
     bare = TokenisedRows([np.array([2, 3])], np.zeros(1, np.int8), np.zeros((1, 10), bool), np.ones(1, bool))
     store = ExampleStore.write(tmp_path / "bare", [bare])
@@ -149,10 +149,10 @@ def test_the_context_comes_through_the_pipeline_as_it_was_prepared(source, tmp_p
     from tfx.components.example_gen import utils
 
     from components.schema import curated_schema
-    from models import features
-    from models.example_store import ExampleStore, read_examples
-    from models.preprocessing import preprocessing_fn
-    from models.tokeniser import Tokeniser
+    from models.inputs import features
+    from models.inputs.example_store import ExampleStore, read_examples
+    from models.inputs.preprocessing import preprocessing_fn
+    from models.text.tokeniser import Tokeniser
 
     dataset = prepare_dataset(source, tmp_path / "datasets", SplitSettings(), context=True)
     rows = pd.read_parquet(dataset.parquet("train"))

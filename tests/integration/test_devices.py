@@ -18,11 +18,11 @@ import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
-from models.devices import device_scope
-from models.engine import Engine
-from models.optimiser import LayerwiseAdamW, LinearSchedule
-from models.packing import pack
-from models.taste_model import TasteModel
+from models.training.devices import device_scope
+from models.training.engine import Engine
+from models.training.optimiser import LayerwiseAdamW, LinearSchedule
+from models.bert.packing import pack
+from models.bert.taste_model import TasteModel
 from sazon.errors import SettingsError
 from sazon.settings import EncoderSettings, TrainSettings
 

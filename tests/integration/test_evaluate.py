@@ -9,7 +9,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from models.registration import register_judged_model
+from models.registration.judged_model import register_judged_model
 from sazon.registry import Registry
 
 pytestmark = pytest.mark.integration

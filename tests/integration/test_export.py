@@ -56,9 +56,9 @@ def trained_model() -> tuple[Any, Any]:
     """A two-layer BERT whose random weights are large enough to disagree about texts, and how it answers."""
     import keras
 
-    from models.finetuned import Answering
-    from models.taste_model import TasteModel
-    from models.tokeniser import Tokeniser
+    from models.bert.taste_model import TasteModel
+    from models.checkpoints.finetuned import Answering
+    from models.text.tokeniser import Tokeniser
     from sazon.settings import PRESETS
 
     tokeniser, size = Tokeniser.learn(TEXTS[:1] * 3 + TEXTS[3:5] * 3, 200), PRESETS["tiny"]
@@ -73,7 +73,7 @@ def trained_model() -> tuple[Any, Any]:
 @pytest.fixture(scope="module")
 def exported(trained_model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its SavedModel."""
-    from models.export import TasteServing
+    from models.export.frozen_model import TasteServing
 
     folder = tmp_path_factory.mktemp("exported") / "model"
     TasteServing(*trained_model).save(folder)
@@ -129,7 +129,7 @@ def test_examples_are_answered_like_texts(answers):
 
 
 def test_it_is_the_model_that_was_trained(answers, trained_model):
-    from models.packing import pack
+    from models.bert.packing import pack
 
     model, answering = trained_model
     rows = answering.tokeniser.tokenise(TEXTS, answering.max_tokens)
@@ -146,7 +146,7 @@ def test_it_is_the_model_that_was_trained(answers, trained_model):
 
 
 def test_attributions_add_up_to_what_the_words_changed(answers, trained_model):
-    from models.packing import pack
+    from models.bert.packing import pack
 
     model, answering = trained_model
     tokeniser, explained = answering.tokeniser, answers["explain"]

@@ -17,9 +17,9 @@ TEXTS = ["Qué rico el ceviche", "", "pésimo 😀 nada de sabor, ñato", "x" * 
 def finetuned(tmp_path_factory):
     import keras
 
-    from models.finetuned import Answering, write_finetuned
-    from models.taste_model import TasteModel
-    from models.tokeniser import Tokeniser
+    from models.bert.taste_model import TasteModel
+    from models.checkpoints.finetuned import Answering, write_finetuned
+    from models.text.tokeniser import Tokeniser
 
     tokeniser = Tokeniser.learn(TEXTS * 3, 200)
     size = EncoderSettings(layers=2, hidden=32, heads=2, intermediate=64, vocabulary=200, max_tokens=32, positions=64)
@@ -42,7 +42,7 @@ def served(folder):
 
 @pytest.fixture(scope="module")
 def expected(finetuned, tmp_path_factory):
-    from models.interchange import write_format
+    from models.export.interchange import write_format
 
     folder = tmp_path_factory.mktemp("export") / "savedmodel"
     write_format(finetuned[0], folder, "savedmodel")
@@ -50,8 +50,8 @@ def expected(finetuned, tmp_path_factory):
 
 
 def test_it_comes_back_equal(finetuned):
-    from models.finetuned import read_finetuned
-    from models.packing import pack
+    from models.bert.packing import pack
+    from models.checkpoints.finetuned import read_finetuned
 
     folder, model, tokeniser = finetuned
     again, answering = read_finetuned(folder)
@@ -65,7 +65,7 @@ def test_onnx_answers_as_the_savedmodel(finetuned, expected, tmp_path):
     import onnxruntime
     from transformers import AutoTokenizer
 
-    from models.interchange import write_format
+    from models.export.interchange import write_format
 
     write_format(finetuned[0], tmp_path / "onnx", "onnx")
     tokeniser = AutoTokenizer.from_pretrained(tmp_path / "onnx")
@@ -78,8 +78,8 @@ def test_onnx_answers_as_the_savedmodel(finetuned, expected, tmp_path):
 
 @pytest.mark.parametrize(("task", "labels"), [("sentiment", SENTIMENTS), ("tastes", TASTES)])
 def test_each_task_is_a_checkpoint_with_its_labels(finetuned, tmp_path, task, labels):
-    from models.checkpoint import read_checkpoint
-    from models.interchange import write_format
+    from models.checkpoints.checkpoint import read_checkpoint
+    from models.export.interchange import write_format
 
     write_format(finetuned[0], tmp_path / "out", "transformers")
     again = read_checkpoint(tmp_path / "out" / task)
@@ -92,8 +92,8 @@ def test_each_task_is_a_checkpoint_with_its_labels(finetuned, tmp_path, task, la
 
 
 def test_a_checkpoint_of_somebody_else_is_refused(finetuned, tmp_path):
-    from models.finetuned import read_finetuned
-    from models.interchange import write_format
+    from models.checkpoints.finetuned import read_finetuned
+    from models.export.interchange import write_format
 
     write_format(finetuned[0], tmp_path / "out", "transformers")
     with pytest.raises(UserError, match="was not fine-tuned by Sazón"):

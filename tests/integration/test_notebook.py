@@ -6,8 +6,8 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from models.registration import register_judged_model
-from models.saved_model import TrainingRecord
+from models.export.saved_model import TrainingRecord
+from models.registration.judged_model import register_judged_model
 from sazon.home import Home
 from sazon.registry import CHAMPION, Registry
 

@@ -46,8 +46,8 @@ def settings(tmp_path):
 
 
 def store_of(folder, texts, max_tokens=16):
-    from models.token_store import TokenStore
-    from models.tokeniser import Tokeniser
+    from models.pretraining.token_store import TokenStore
+    from models.text.tokeniser import Tokeniser
 
     tokeniser = Tokeniser.learn((text for text in texts for _ in range(2)), 300)
     return TokenStore.write(folder, [texts[:2], texts[2:]], tokeniser, max_tokens), tokeniser
@@ -94,9 +94,9 @@ def test_a_long_text_becomes_several_rows_and_loses_nothing(tmp_path):
 
 
 def test_batches_follow_from_seed_epoch_and_number(tmp_path):
-    from models.batching import Grain
-    from models.masked_batches import MaskedBatches
-    from models.masking import WordMasker
+    from models.inputs.batching import Grain
+    from models.pretraining.masked_batches import MaskedBatches
+    from models.pretraining.masking import WordMasker
 
     store, tokeniser = store_of(tmp_path, [f"plato {number} rico" for number in range(200)])
     batches = MaskedBatches(store, WordMasker.of(tokeniser, 0.15), PretrainSettings(batch_size=16), Grain())
@@ -111,9 +111,9 @@ def test_batches_follow_from_seed_epoch_and_number(tmp_path):
 
 
 def test_guesses_are_those_of_transformers():
-    from models.checkpoint import read_checkpoint
-    from models.masked_language_model import MaskedLanguageModel, load_masked_language_model
-    from models.packing import pack
+    from models.bert.packing import pack
+    from models.checkpoints.checkpoint import read_checkpoint
+    from models.pretraining.masked_language_model import MaskedLanguageModel, load_masked_language_model
 
     checkpoint, expected = read_checkpoint(FIXTURE), np.load(FIXTURE / "reference.npz")
     model = MaskedLanguageModel(checkpoint.encoder.vocabulary, checkpoint.encoder, 0.0)
@@ -127,8 +127,8 @@ def test_guesses_are_those_of_transformers():
 
 
 def test_weights_leave_and_come_back_equal(tmp_path):
-    from models.checkpoint import read_checkpoint, write_checkpoint
-    from models.masked_language_model import (
+    from models.checkpoints.checkpoint import read_checkpoint, write_checkpoint
+    from models.pretraining.masked_language_model import (
         MaskedLanguageModel,
         dump_masked_language_model,
         load_masked_language_model,
@@ -153,9 +153,9 @@ def weights_of(folder):
 def test_it_learns_and_leaves_a_preset_a_card_and_a_run(settings, corpus):
     import mlflow
 
-    from models.checkpoint import read_checkpoint
-    from models.presets import resolve_preset
-    from models.pretraining_run import pretrain
+    from models.checkpoints.checkpoint import read_checkpoint
+    from models.checkpoints.presets import resolve_preset
+    from models.pretraining.run import pretrain
 
     settings = settings.model_copy(update={"pretrain": settings.pretrain.model_copy(update={"epochs": 12})})
     made = pretrain([corpus], settings)
@@ -184,7 +184,7 @@ def interrupted(settings, corpus, out, monkeypatch, watch_of):
     """A run that `watch_of` ends early."""
     from contextlib import contextmanager
 
-    from models import pretraining_run
+    from models.pretraining import run as pretraining_run
 
     with monkeypatch.context() as patch:
         followed = pretraining_run.followed
@@ -202,8 +202,8 @@ def interrupted(settings, corpus, out, monkeypatch, watch_of):
 def test_an_interrupted_run_goes_on_to_the_same_result(settings, corpus, tmp_path, monkeypatch, way):
     import mlflow
 
-    from models.pretraining import Stopped
-    from models.pretraining_run import pretrain
+    from models.pretraining.pretrainer import Stopped
+    from models.pretraining.run import pretrain
 
     seen = []
 
@@ -231,8 +231,8 @@ def test_an_interrupted_run_goes_on_to_the_same_result(settings, corpus, tmp_pat
 
 
 def test_a_checkpoint_goes_on_with_its_own_vocabulary_and_head(settings, corpus, tmp_path):
-    from models.checkpoint import read_checkpoint
-    from models.pretraining_run import pretrain
+    from models.checkpoints.checkpoint import read_checkpoint
+    from models.pretraining.run import pretrain
 
     first = pretrain([corpus], settings, tmp_path / "first")
     further = settings.model_copy(update={"preset": str(first.checkpoint), "encoder": None})
@@ -247,7 +247,7 @@ def test_a_checkpoint_goes_on_with_its_own_vocabulary_and_head(settings, corpus,
 
 
 def test_steps_end_a_run_within_an_epoch(settings, corpus, tmp_path):
-    from models.pretraining_run import pretrain
+    from models.pretraining.run import pretrain
 
     few = settings.model_copy(update={"pretrain": settings.pretrain.model_copy(update={"steps": 21})})
     assert [epoch.steps for epoch in pretrain([corpus], few, tmp_path / "out").epochs] == [19, 21]
@@ -272,7 +272,7 @@ def test_the_command_prints_where_the_checkpoint_is(corpus, tmp_path):
 
 
 def test_wrong_use_is_one_clear_line(settings, tmp_path):
-    from models.pretraining_run import pretrain
+    from models.pretraining.run import pretrain
 
     empty, short = tmp_path / "empty.txt", tmp_path / "short.txt"
     empty.write_text("\n \n")

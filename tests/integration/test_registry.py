@@ -8,8 +8,8 @@ import mlflow
 import numpy as np
 import pytest
 
-from models.registration import register_judged_model
-from models.saved_model import SavedTasteModel
+from models.export.saved_model import SavedTasteModel
+from models.registration.judged_model import register_judged_model
 from sazon.errors import RegistryError, UserError
 from sazon.registry import Registry
 

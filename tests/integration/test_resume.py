@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.example_store import ExampleStore, TokenisedRows
+from models.inputs.example_store import ExampleStore, TokenisedRows
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
@@ -20,9 +20,9 @@ import json, sys
 from pathlib import Path
 from sazon.quiet import quiet_libraries
 quiet_libraries()
-from models.example_store import ExampleStore
-from models.fitting import Observer, Trainer
-from models.training_state import TrainingState
+from models.inputs.example_store import ExampleStore
+from models.training.fitting import Observer, Trainer
+from models.training.state import TrainingState
 from sazon.settings import EncoderSettings, TrainSettings
 
 folder, state, result = map(Path, sys.argv[1:4])
@@ -83,7 +83,7 @@ def test_killed_in_the_middle_of_an_epoch(stores, tmp_path):
 def test_a_damaged_state_is_a_fresh_start(tmp_path):
     import keras
 
-    from models.training_state import TrainingState
+    from models.training.state import TrainingState
 
     path = tmp_path / "state.npz"
     path.write_bytes(b"PK\x03\x04 cut off")

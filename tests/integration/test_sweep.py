@@ -13,10 +13,10 @@ import yaml
 from typer.testing import CliRunner
 
 from data.preparation import Dataset, prepare_dataset
-from models import sweeping
-from models.recipe import complete
-from models.sweep_log import EXPERIMENT, Interrupted
-from models.sweep_material import Material
+from models.sweeps import run as sweeping
+from models.sweeps.log import EXPERIMENT, Interrupted
+from models.sweeps.material import Material
+from models.training.recipe import complete
 from sazon.cli.main import app
 from sazon.errors import PipelineError
 from sazon.settings import Settings, load_settings

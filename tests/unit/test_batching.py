@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from models.batching import Batches, LabelWeights, order_rows
-from models.example_store import ExampleStore, TokenisedRows
+from models.inputs.batching import Batches, LabelWeights, order_rows
+from models.inputs.example_store import ExampleStore, TokenisedRows
 from sazon.settings import TrainSettings
 
 MASK = 4

@@ -1,6 +1,6 @@
 import pytest
 
-from models.blessing import judge
+from models.evaluation.blessing import judge
 from sazon.settings import GateSettings
 
 GATES = GateSettings(above_majority=0.05, below_baseline=0.10)

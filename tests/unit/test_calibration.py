@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from models.calibration import LEAST_ROWS, fit_temperature, unscale
-from models.metrics import calibration_bins, expected_calibration_error
+from models.evaluation.calibration import LEAST_ROWS, fit_temperature, unscale
+from models.evaluation.metrics import calibration_bins, expected_calibration_error
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from models.torch_pickle import read_torch_pickle
-from models.weight_files import read_weights
+from models.checkpoints.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from models.checkpoints.torch_pickle import read_torch_pickle
+from models.checkpoints.weight_files import read_weights
 from sazon.errors import UserError
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "bert"

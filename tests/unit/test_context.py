@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from data.context import CONTEXT
-from models.batching import Batches, LabelWeights
-from models.example_store import ExampleStore, TokenisedRows
+from models.inputs.batching import Batches, LabelWeights
+from models.inputs.example_store import ExampleStore, TokenisedRows
 from sazon.settings import TrainSettings
 
 HIDDEN = 8
@@ -21,7 +21,7 @@ def some_context(rows=4, seed=0):
 
 @pytest.fixture
 def fusion():
-    from models.context import ContextFusion
+    from models.bert.context import ContextFusion
 
     made = ContextFusion(HIDDEN)
     made.adapt(some_context(50, 1))

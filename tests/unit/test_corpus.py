@@ -4,7 +4,7 @@ import json
 import pandas as pd
 import pytest
 
-from models.corpus import corpus_digest, read_texts
+from models.pretraining.corpus import corpus_digest, read_texts
 from sazon.errors import UserError
 
 TEXTS = ["Rico el ceviche, «bien» picante", "año ñandú 😋", "dos, tres"]

@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from models.engine import Engine
-from models.optimiser import make_optimiser
-from models.packing import pack
-from models.taste_model import TasteModel
+from models.bert.packing import pack
+from models.bert.taste_model import TasteModel
+from models.training.engine import Engine
+from models.training.optimiser import make_optimiser
 from sazon.settings import EncoderSettings, TrainSettings
 
 SIZE = EncoderSettings(layers=1, hidden=16, heads=2, intermediate=32, max_tokens=32)

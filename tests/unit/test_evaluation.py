@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.blessing import judge
-from models.error_analysis import worst_mistakes
-from models.evaluation import compare_sentiment, evaluate
-from models.plots import plot_calibration, plot_confusion, plot_slices
-from models.saved_model import Predictions
+from models.evaluation.blessing import judge
+from models.evaluation.error_analysis import worst_mistakes
+from models.evaluation.measurement import compare_sentiment, evaluate
+from models.evaluation.plots import plot_calibration, plot_confusion, plot_slices
+from models.export.saved_model import Predictions
 from sazon.schema import SENTIMENTS
 from sazon.settings import GateSettings
 

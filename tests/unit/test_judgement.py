@@ -5,8 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from models.baselines import Baseline
-from models.judgement import EVALUATOR_REFUSED, Champion, measure_baselines, report_on
+from models.evaluation.baselines import Baseline
+from models.evaluation.judgement import EVALUATOR_REFUSED, Champion, measure_baselines, report_on
 from sazon.settings import GateSettings
 
 WORDS = {"positive": ("rico", "buenazo"), "negative": ("feo", "malo"), "neutral": ("normal", "regular")}

@@ -9,13 +9,13 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from models.search_space import DEFAULT
+from models.sweeps.search_space import DEFAULT
 from pipelines.katib import make_experiment, write_experiment
 from sazon.errors import UserError
 from sazon.settings import PREFIX, Span, load_settings
 
 DATA = Path("/data/feedback.csv")
-TRAINING = Path(__file__).parents[2] / "models" / "training.py"
+TRAINING = Path(__file__).parents[2] / "models" / "training" / "run.py"
 
 
 @pytest.fixture

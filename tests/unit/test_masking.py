@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from models.masking import WordMasker
-from models.tokeniser import Tokeniser
-from models.wordpiece import SPECIAL_TOKENS
+from models.pretraining.masking import WordMasker
+from models.text.tokeniser import Tokeniser
+from models.text.wordpiece import SPECIAL_TOKENS
 
 TOKENISER = Tokeniser((*SPECIAL_TOKENS, "aji", "##ci", "##to", "rico", "muy", ",", *(f"w{n}" for n in range(989))))
 CLS, SEP, MASK = TOKENISER.cls_id, TOKENISER.sep_id, TOKENISER.mask_id

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from models import metrics
+from models.evaluation import metrics
 
 
 @pytest.fixture

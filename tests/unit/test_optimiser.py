@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.optimiser import LayerwiseAdamW, LinearSchedule, layer_scales, make_optimiser
-from models.taste_model import TasteModel
+from models.bert.taste_model import TasteModel
+from models.training.optimiser import LayerwiseAdamW, LinearSchedule, layer_scales, make_optimiser
 from sazon.settings import EncoderSettings, TrainSettings
 
 SIZE = EncoderSettings(layers=2, hidden=16, heads=2, intermediate=32, max_tokens=32)

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.encoder import TransformerLayer
-from models.functions import gelu, gelu_new, standardise, to_packed, to_rows
-from models.packing import pack, pack_ragged, repeat
-from models.taste_model import TasteModel
+from models.bert.encoder import TransformerLayer
+from models.bert.functions import gelu, gelu_new, standardise, to_packed, to_rows
+from models.bert.packing import pack, pack_ragged, repeat
+from models.bert.taste_model import TasteModel
 from sazon.settings import EncoderSettings, TrainSettings
 
 SIZE = EncoderSettings(layers=2, hidden=16, heads=2, intermediate=32, max_tokens=32)

@@ -6,8 +6,8 @@ import huggingface_hub
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from models import presets
-from models.presets import resolve_preset
+from models.checkpoints import presets
+from models.checkpoints.presets import resolve_preset
 from sazon.errors import UserError
 from sazon.settings import PRESETS
 
@@ -76,6 +76,7 @@ def test_a_directory_that_is_no_checkpoint_is_named(tmp_path: Path):
 
 def test_presets_and_checkpoints_need_no_tensorflow():
     code = (
-        "import sys, models.presets, models.checkpoint; assert not {'tensorflow', 'keras', 'torch'} & set(sys.modules)"
+        "import sys, models.checkpoints.presets, models.checkpoints.checkpoint; "
+        "assert not {'tensorflow', 'keras', 'torch'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=FIXTURE.parents[2])

@@ -1,4 +1,4 @@
-from models.recipe import complete
+from models.training.recipe import complete
 from sazon.settings import EncoderSettings, TrainSettings
 
 BASE = EncoderSettings(layers=12, hidden=768, heads=12, intermediate=3072)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from models.metrics import macro_f1
-from models.significance import SHUFFLES, compare
+from models.evaluation.metrics import macro_f1
+from models.evaluation.significance import SHUFFLES, compare
 
 
 def classifier(rng, truth, accuracy):

@@ -4,9 +4,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from models.recipe import complete
-from models.search_space import DEFAULT, SearchSpace
-from models.sweep_study import count_done, end_killed_trials, open_study
+from models.sweeps.search_space import DEFAULT, SearchSpace
+from models.sweeps.study import count_done, end_killed_trials, open_study
+from models.training.recipe import complete
 from sazon.errors import SettingsError, UserError
 from sazon.settings import EncoderSettings, SweepSettings, TrainSettings, load_settings
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from models.tokeniser import Tokeniser
-from models.wordpiece import SPECIAL_TOKENS, library_tokeniser
+from models.text.tokeniser import Tokeniser
+from models.text.wordpiece import SPECIAL_TOKENS, library_tokeniser
 from sazon.errors import UserError
 
 TEXTS = [

@@ -1,0 +1,1 @@
+"""The encoder and the taste model on it, over packed tokens."""

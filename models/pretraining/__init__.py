@@ -1,0 +1,1 @@
+"""Pretraining an encoder on unlabelled texts as a masked language model."""

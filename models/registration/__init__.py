@@ -1,0 +1,1 @@
+"""A judged model into MLflow: its run, its version, its flavour."""

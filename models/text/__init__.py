@@ -1,0 +1,1 @@
+"""Texts to token ids: WordPiece in the TensorFlow graph, its vocabulary and its files."""

@@ -1,0 +1,1 @@
+"""Fine-tuning on labelled rows: the Trainer's entry, fitting, optimiser, devices, Keras backends, resuming."""

@@ -1,0 +1,62 @@
+"""Training on several devices of one machine: each takes its share of every batch's rows, gradients are summed."""
+
+import contextlib
+from typing import Any
+
+import keras
+import numpy as np
+
+from models.bert.packing import Batch, pack
+from sazon.errors import SettingsError
+from sazon.settings import TrainSettings
+
+_OF_ALL_ROWS = ("tokens", "layout", "positive_weight")
+
+
+def device_scope(settings: TrainSettings) -> contextlib.AbstractContextManager[Any]:
+    """Where a model for the devices of the settings is made and trained.
+
+    Raises:
+        SettingsError: there are fewer devices, or this way to train works on one alone.
+    """
+    if settings.devices == 1:
+        return contextlib.nullcontext()
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise SettingsError(
+            f"train.devices: {settings.devices} needs train.backend tensorflow, not {backend}; or set 1"
+        )
+    import tensorflow as tf
+
+    here = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    if settings.devices > len(here):
+        raise SettingsError(f"train.devices: {settings.devices} asked for, {len(here)} here; set 0 for all there are")
+    chosen = [device.name for device in here[: settings.devices or None]]
+    if len(chosen) == 1:
+        return contextlib.nullcontext()
+    if settings.accumulate > 1:
+        raise SettingsError("train.accumulate: only 1 with several devices; raise batch_size instead")
+    return tf.distribute.MirroredStrategy(chosen).scope()
+
+
+def share_rows(batch: Batch, shares: int) -> tuple[Batch, ...]:
+    """Splits a batch by rows into packed batches of their own; both passes of a row stay together.
+
+    Weights stay as they are, normalised over the whole batch, so the losses of the shares add up to the batch's. A
+    share without a row of its own gets one that weighs nothing.
+    """
+    layout = batch["layout"]
+    texts = [batch["tokens"][slots[real]] for slots, real in zip(layout.slots, layout.mask, strict=True)]
+    passes = max(1, round(float(batch["row_weight"].sum())))
+    rows = np.arange(len(texts)).reshape(passes, -1)
+    parts = np.array_split(rows, shares, axis=1)
+    return tuple(_share(batch, texts, part if part.size else rows[:, :1], idle=not part.size) for part in parts)
+
+
+def _share(batch: Batch, texts: list[np.ndarray], part: np.ndarray, idle: bool) -> Batch:
+    rows = part.ravel()
+    tokens, layout = pack([texts[row] for row in rows])
+    share = {name: value if name in _OF_ALL_ROWS else value[rows] for name, value in batch.items()}
+    if idle:
+        share |= {name: np.zeros_like(share[name]) for name in ("sentiment_weight", "taste_weight", "row_weight")}
+    return {**share, "tokens": tokens, "layout": layout}

@@ -1,0 +1,192 @@
+"""The Trainer's entry: fit on transformed examples, record the curve in MLflow, export."""
+
+import hashlib
+import json
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import tensorflow_transform as tft
+from mlflow.exceptions import MlflowException
+from tqdm import tqdm
+
+from models.checkpoints.checkpoint import Checkpoint, read_checkpoint
+from models.checkpoints.finetuned import Answering, write_finetuned
+from models.export.frozen_model import TasteExport
+from models.export.saved_model import TrainingRecord
+from models.inputs import features
+from models.inputs.example_store import ExampleStore, read_examples
+from models.text.tokeniser import Tokeniser
+from models.training.fitting import Fitted, Observer, Trainer, planned_epochs
+from models.training.state import Epoch, TrainingState
+from sazon.logging import get_logger
+from sazon.memory import keep_freed_memory
+from sazon.registry import CHECKPOINT_ARTIFACT
+from sazon.settings import EncoderSettings, TrainSettings
+
+_LOG = get_logger("training")
+
+CONFIG_ENCODER = "encoder"
+CONFIG_TRAIN = "train"
+CONFIG_CHECKPOINT = "checkpoint"
+CONFIG_EXPERIMENT = "experiment"
+CONFIG_TAGS = "tags"
+CONFIG_STATE_DIR = "state_dir"
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """What the pipeline asks for, read from TFX's `custom_config`."""
+
+    size: EncoderSettings
+    settings: TrainSettings
+    tokeniser: Tokeniser
+    checkpoint: Path | None
+    experiment: str
+    tags: dict[str, str]
+    folder: Path
+
+    @classmethod
+    def read(cls, config: dict[str, Any]) -> "TrainingJob":
+        """The folder is the same for the same job, so that a killed one finds its state."""
+        key = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        return cls(
+            EncoderSettings.model_validate(config[CONFIG_ENCODER]),
+            TrainSettings.model_validate(config[CONFIG_TRAIN]),
+            Tokeniser.read(Path(config[features.CONFIG_TOKENISER])),
+            Path(config[CONFIG_CHECKPOINT]) if config.get(CONFIG_CHECKPOINT) else None,
+            config[CONFIG_EXPERIMENT],
+            config[CONFIG_TAGS],
+            Path(config[CONFIG_STATE_DIR]) / key,
+        )
+
+
+def run_fn(fn_args: Any) -> None:
+    """Called by TFX.
+
+    Args:
+        fn_args: TFX's FnArgs; `custom_config` is what `TrainingJob` reads. MLflow's server is the process' own setting,
+            so that it is not part of the cache key.
+    """
+    keep_freed_memory()
+    job = TrainingJob.read(fn_args.custom_config)
+    train, held_out = (
+        ExampleStore.write(job.folder / name, read_examples(_expand(files), context=job.settings.context))
+        for name, files in (("train", fn_args.train_files), ("eval", fn_args.eval_files))
+    )
+    state = TrainingState(job.folder / "state.npz", job.settings.checkpoint_s)
+    mlflow.set_experiment(job.experiment)
+    with mlflow.start_run(run_id=_interrupted_run(state), tags=job.tags) as run:
+        started_s = time.monotonic()
+        fitted = _fit(job, train, held_out, state, run.info.run_id)
+        seconds = time.monotonic() - started_s
+        answering = Answering(job.tokeniser, job.size.max_tokens, fitted.thresholds, fitted.temperature)
+        _log_checkpoint(fitted, answering)
+    transform = tft.TFTransformOutput(fn_args.transform_output)
+    folder = Path(fn_args.serving_model_dir)
+    TasteExport(fitted.model, answering, transform).save(folder)
+    TrainingRecord(
+        mlflow_run_id=run.info.run_id,
+        seconds=seconds,
+        parameters=fitted.model.count_params(),
+        vocabulary=len(job.tokeniser.vocabulary),
+        thresholds=fitted.thresholds,
+        temperature=fitted.temperature,
+        epochs=[vars(epoch) for epoch in fitted.epochs],
+    ).write(folder)
+    shutil.rmtree(job.folder, ignore_errors=True)
+
+
+def _fit(job: TrainingJob, train: ExampleStore, held_out: ExampleStore, state: TrainingState, run_id: str) -> Fitted:
+    loaded: Checkpoint | None = read_checkpoint(job.checkpoint) if job.checkpoint else None
+    batches = -(-len(train) // job.settings.batch_size)
+    progress = _Progress(planned_epochs(job.settings, batches), batches)
+    trainer = Trainer(
+        train,
+        held_out,
+        len(job.tokeniser.vocabulary),
+        job.tokeniser.mask_id,
+        job.size,
+        job.settings,
+        weights=loaded.weights if loaded else None,
+        state=state,
+        observer=Observer(progress.batches_done, progress.epoch_done),
+        note={"mlflow_run_id": run_id},
+    )
+    mlflow.log_params({**_flat("encoder", job.size.model_dump()), **_flat("train", trainer.settings.model_dump())})
+    try:
+        return trainer.fit()
+    finally:
+        progress.close()
+
+
+def _log_checkpoint(fitted: Fitted, answering: Answering) -> None:
+    """Into the run, whence `sazon models export` takes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_finetuned(Path(folder) / CHECKPOINT_ARTIFACT, fitted.model, answering)
+        mlflow.log_artifacts(str(Path(folder) / CHECKPOINT_ARTIFACT), CHECKPOINT_ARTIFACT)
+
+
+def _interrupted_run(state: TrainingState) -> str | None:
+    """The MLflow run of the training that goes on, if it is still there."""
+    run_id = state.note().get("mlflow_run_id")
+    if not run_id:
+        return None
+    try:
+        run = mlflow.get_run(run_id)
+    except MlflowException:
+        return None
+    return str(run_id) if run.info.lifecycle_stage == "active" else None
+
+
+def _expand(patterns: list[str]) -> list[Path]:
+    return sorted(file for pattern in patterns for file in Path(pattern).parent.glob(Path(pattern).name))
+
+
+def _flat(prefix: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        f"{prefix}.{key}": value if isinstance(value, int | float | str) else json.dumps(value)
+        for key, value in values.items()
+    }
+
+
+class _Progress:
+    """A bar over all steps on a terminal, a line an epoch everywhere, and the curve in MLflow."""
+
+    def __init__(self, epochs: int, steps: int) -> None:
+        self._epochs = epochs
+        self._bar = tqdm(
+            total=epochs * steps, unit="step", leave=False, file=sys.stderr, disable=None, desc="  training"
+        )
+
+    def batches_done(self, count: int) -> None:
+        self._bar.update(count)
+
+    def close(self) -> None:
+        self._bar.close()
+
+    def epoch_done(self, epoch: Epoch) -> None:
+        figures = {
+            "loss": epoch.loss,
+            "eval_loss": epoch.eval_loss,
+            "eval_sentiment_macro_f1": epoch.eval_sentiment_macro_f1,
+            "eval_tastes_macro_f1": epoch.eval_tastes_macro_f1,
+            "epoch_seconds": epoch.seconds,
+        }
+        mlflow.log_metrics({name: value for name, value in figures.items() if value == value}, step=epoch.number)
+        with tqdm.external_write_mode(file=sys.stderr):
+            _LOG.info(
+                "    epoch %d/%d · %.0f s · loss %.3f · eval macro-F1 sentiment %.3f, tastes %.3f · eval_score=%.4f",
+                epoch.number,
+                self._epochs,
+                epoch.seconds,
+                epoch.loss,
+                epoch.eval_sentiment_macro_f1,
+                epoch.eval_tastes_macro_f1,
+                epoch.score,
+            )
