@@ -19,11 +19,12 @@ from benchmarks.inference_workload import BATCH, LONGEST, Times, make_texts, mak
 from benchmarks.peers import peers_python
 from benchmarks.report import RESULTS, describe_machine, keep, table
 from benchmarks.training_workload import SIZES
-from models.bert.precision import resolve_precision
+from models.bert.precision import resolve_precision, resolve_served
 from sazon.errors import SazonError
 
 _ROOT = Path(__file__).parent.parent
 _FP32, _INT8 = "onnxruntime fp32", "onnxruntime int8"
+_CALIBRATION = 256  # texts that show the ranges of int8
 _CALLS = {"small": (200, 20), "base": (30, 4)}  # single texts and batches, a round
 
 
@@ -61,9 +62,11 @@ def sides(formats: tuple[str, ...], threads: int) -> list[Side]:
 
 def prepare(folder: Path, size: str, formats: tuple[str, ...]) -> None:
     """Random weights as SavedModels, one a precision, and as a transformers checkpoint; the texts beside them."""
+    from models.bert.packing import pack_ragged
     from models.bert.taste_model import TasteModel
-    from models.checkpoints.finetuned import Answering, read_finetuned, write_finetuned, write_for_transformers
-    from models.export.frozen_model import TasteServing
+    from models.checkpoints.finetuned import Answering, write_finetuned, write_for_transformers
+    from models.export.frozen_model import TasteServing, read_to_serve
+    from models.export.int8 import input_ranges
     from models.text.tokeniser import Tokeniser
     from sazon.settings import EncoderSettings
 
@@ -77,12 +80,18 @@ def prepare(folder: Path, size: str, formats: tuple[str, ...]) -> None:
         vocabulary=shape.vocabulary,
         max_tokens=LONGEST,
     )
-    answering = Answering(Tokeniser(vocabulary, accents="keep"), LONGEST, [0.5] * 10)
-    write_finetuned(folder / "finetuned", TasteModel(len(vocabulary), settings), answering)
+    model, tokeniser, texts = (
+        TasteModel(len(vocabulary), settings),
+        Tokeniser(vocabulary, accents="keep"),
+        make_texts(vocabulary),
+    )
+    ranges = input_ranges(model.encoder, [pack_ragged(tokeniser.tokenise(texts[:_CALIBRATION], LONGEST))])
+    answering = Answering(tokeniser, LONGEST, [0.5] * 10, input_ranges=ranges)
+    write_finetuned(folder / "finetuned", model, answering)
     write_for_transformers(folder / "finetuned", folder / "checkpoint", "sentiment")
     for precision in formats:
-        TasteServing(*read_finetuned(folder / "finetuned", precision)).save(folder / precision)
-    (folder / "texts.json").write_text(json.dumps(make_texts(vocabulary)), encoding="utf-8")
+        TasteServing(*read_to_serve(folder / "finetuned", precision)).save(folder / precision)
+    (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
 
 
 def measure(size: str, rounds: int, contenders: list[Side], formats: tuple[str, ...], peers: Path) -> dict[str, Times]:
@@ -162,7 +171,7 @@ def main() -> None:
     chosen = parser.parse_args()
     sizes, rounds = (["small"], 1) if chosen.quick else (chosen.sizes, chosen.rounds)
     peers, machine = peers_python(chosen.peers), describe_machine("tensorflow-cpu", "numpy")
-    formats = tuple(dict.fromkeys(("float32", resolve_precision("auto"))))
+    formats = tuple(dict.fromkeys(("float32", resolve_precision("auto"), resolve_served("auto"))))
     contenders = sides(formats, machine["cores"])
     figures = {size: summarise(measure(size, rounds, contenders, formats, peers)) for size in sizes}
     head = [

@@ -79,6 +79,11 @@ class TrainSettings(_Section):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of matrix products; auto: bfloat16 where the hardware has it"
     )
+    served: Literal["auto", "float32", "bfloat16", "int8"] = Field(
+        "auto",
+        description="of matrix products in the exported model; auto: int8 where this machine's CPU multiplies it fast. "
+        "int8 is served by x86 CPUs alone, float32 anywhere",
+    )
     devices: int = Field(1, ge=0, description="GPUs that share each batch; 0: all of them")
     context: bool = Field(
         False,

@@ -5,14 +5,14 @@ What makes it fast: no padding in dense layers, one product for query, key and v
 precision, and in the last layer only what is read. Its short gradients are in `models.bert.functions`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import keras
 import numpy as np
 from keras import ops
 
-from models.bert.functions import ACTIVATIONS, add_bias, gather, standardise, to_packed, to_rows
+from models.bert.functions import ACTIVATIONS, add_bias, gather, standardise, to_heads, to_packed
 from models.bert.packing import Layout
 from sazon.settings import EncoderSettings
 
@@ -28,21 +28,29 @@ def initializer() -> keras.initializers.Initializer:
 
 
 class Linear(keras.layers.Layer):
-    """x·W + b, the product in the layer's compute dtype, the sum and the result in float32."""
+    """x·W + b and perhaps an activation; the product in the layer's compute dtype, the rest in float32."""
 
-    def __init__(self, inputs: int, outputs: int, products: str, name: str) -> None:
+    stand_in: Callable[..., keras.KerasTensor] | None = None  # what an export computes instead
+
+    def __init__(self, inputs: int, outputs: int, products: str, name: str, activation: str | None = None) -> None:
         super().__init__(name=name, dtype="float32")
         self.products = products
+        self.activation = ACTIVATIONS[activation] if activation else None
         self.kernel = self.add_weight((inputs, outputs), initializer=initializer(), name="kernel")
         self.bias = self.add_weight((outputs,), initializer="zeros", name="bias")
         self.built = True
 
     def call(self, x: keras.KerasTensor, columns: slice = slice(None)) -> keras.KerasTensor:
         """(…, inputs) to (…, outputs), or only some `columns` of them."""
+        return self.stand_in(x, columns) if self.stand_in else self.compute(x, columns)
+
+    def compute(self, x: keras.KerasTensor, columns: slice) -> keras.KerasTensor:
+        """As `call`, with the layer's own weights."""
         kernel, bias = ops.convert_to_tensor(self.kernel), ops.convert_to_tensor(self.bias)
         if columns != slice(None):
             kernel, bias = kernel[:, columns], bias[columns]
-        return add_bias(product(x, kernel, self.products), bias)
+        y = add_bias(product(x, kernel, self.products), bias)
+        return y if self.activation is None else self.activation(y)
 
 
 def product(left: keras.KerasTensor, right: keras.KerasTensor, dtype: str) -> keras.KerasTensor:
@@ -55,6 +63,8 @@ def product(left: keras.KerasTensor, right: keras.KerasTensor, dtype: str) -> ke
 class Norm(keras.layers.Layer):
     """Layer normalisation over the last axis."""
 
+    stand_in: Callable[..., keras.KerasTensor] | None = None  # what an export computes instead
+
     def __init__(self, hidden: int, epsilon: float, name: str) -> None:
         super().__init__(name=name)
         self.epsilon = epsilon
@@ -64,7 +74,7 @@ class Norm(keras.layers.Layer):
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """(packed, hidden) float32 to the same."""
-        return standardise(x, self.epsilon) * self.gamma + self.beta
+        return self.stand_in(x) if self.stand_in else standardise(x, self.epsilon) * self.gamma + self.beta
 
 
 class TransformerLayer(keras.layers.Layer):
@@ -73,11 +83,11 @@ class TransformerLayer(keras.layers.Layer):
     def __init__(self, size: EncoderSettings, dropout: float, products: str, name: str) -> None:
         super().__init__(name=name)
         self.hidden, self.heads, self.products = size.hidden, size.heads, products
+        self.head_size = size.hidden // size.heads
         self.qkv = Linear(size.hidden, 3 * size.hidden, products, "qkv")
         self.attended = Linear(size.hidden, size.hidden, products, "attended")
         self.attention_norm = Norm(size.hidden, size.norm_epsilon, "attention_norm")
-        self.inner = Linear(size.hidden, size.intermediate, products, "inner")
-        self.activation = ACTIVATIONS[size.activation]
+        self.inner = Linear(size.hidden, size.intermediate, products, "inner", size.activation)
         self.outer = Linear(size.intermediate, size.hidden, products, "outer")
         self.output_norm = Norm(size.hidden, size.norm_epsilon, "output_norm")
         self.dropout = keras.layers.Dropout(dropout)
@@ -97,8 +107,8 @@ class TransformerLayer(keras.layers.Layer):
         Returns:
             (packed, hidden) float32, or (reads, hidden).
         """
-        query, key, value = self._heads_first(to_rows(self.qkv(hidden), layout), layout)
-        mixed = to_packed(self.attend(query, key, value, layout.mask), layout)
+        query, key, value = ops.unstack(to_heads(self.qkv(hidden), layout, self.heads, self.head_size), 3)
+        mixed = to_packed(self.attend(query, key, value, layout.mask), layout, self.heads, self.head_size)
         if reads is not None:
             mixed, hidden = gather(mixed, reads), gather(hidden, reads)
         return self.feed_forward(mixed, hidden, training)
@@ -107,34 +117,26 @@ class TransformerLayer(keras.layers.Layer):
         """As `call`, for the first token of each text alone: (packed, hidden) to (batch, hidden)."""
         firsts = gather(hidden, layout.slots[:, 0])
         query = self.qkv(firsts, columns=slice(None, self.hidden))
-        query = ops.reshape(query, (-1, self.heads, 1, self.hidden // self.heads))
+        query = ops.reshape(query, (-1, self.heads, 1, self.head_size))
         keys_values = self.qkv(hidden, columns=slice(self.hidden, None))
-        key, value = self._heads_first(to_rows(keys_values, layout), layout)
+        key, value = ops.unstack(to_heads(keys_values, layout, self.heads, self.head_size), 2)
         mixed = self.attend(query, key, value, layout.mask)
         return self.feed_forward(ops.reshape(mixed, (-1, self.hidden)), firsts, training)
 
     def attend(
         self, query: keras.KerasTensor, key: keras.KerasTensor, value: keras.KerasTensor, mask: keras.KerasTensor
     ) -> keras.KerasTensor:
-        """(batch, heads, queries, head size), twice (batch, heads, tokens, head size) to (batch, queries, hidden)."""
-        scores = product(query, ops.swapaxes(key, -1, -2), self.products) * (self.hidden // self.heads) ** -0.5
+        """(batch, heads, queries, head size), twice (batch, heads, tokens, head size) to the first's shape."""
+        scores = product(query, ops.swapaxes(key, -1, -2), self.products) * self.head_size**-0.5
         scores = scores + ops.where(mask, 0.0, _MASKED)[:, None, None, :]
-        mixed = ops.transpose(product(ops.softmax(scores), value, self.products), (0, 2, 1, 3))
-        return ops.reshape(mixed, (-1, ops.shape(mixed)[1], self.hidden))
+        return product(ops.softmax(scores), value, self.products)
 
     def feed_forward(
         self, mixed: keras.KerasTensor, hidden: keras.KerasTensor, training: bool = False
     ) -> keras.KerasTensor:
         """What follows attention: twice (…, hidden) to (…, hidden)."""
         hidden = self.attention_norm(hidden + self.dropout(self.attended(mixed), training=training))
-        inner = self.activation(self.inner(hidden))
-        return self.output_norm(hidden + self.dropout(self.outer(inner), training=training))
-
-    def _heads_first(self, x: keras.KerasTensor, layout: Layout) -> list[keras.KerasTensor]:
-        """(batch, tokens, parts · hidden) to `parts` of (batch, heads, tokens, head size)."""
-        parts, tokens = x.shape[-1] // self.hidden, ops.shape(layout.mask)[1]
-        apart = ops.reshape(x, (-1, tokens, parts, self.heads, self.hidden // self.heads))
-        return ops.unstack(ops.transpose(apart, (2, 0, 3, 1, 4)), parts)
+        return self.output_norm(hidden + self.dropout(self.outer(self.inner(hidden)), training=training))
 
 
 class BertEncoder(keras.layers.Layer):

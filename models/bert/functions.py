@@ -41,33 +41,62 @@ def add_bias(x: Tensor, bias: Tensor) -> Tensor:
     return x + bias
 
 
-def to_rows(x: Tensor, layout: Layout) -> Tensor:
-    """(packed, size) to (batch, tokens, size); what stands in padded places is of no meaning."""
+def to_heads(x: Tensor, layout: Layout, heads: int, head_size: int) -> Tensor:
+    """Lays packed tokens out for attention.
+
+    Args:
+        x: (packed, parts · heads · head size).
+        layout: of the packed tokens.
+        heads: of a part.
+        head_size: of a head.
+
+    Returns:
+        (parts, batch, heads, tokens, head size); what stands in padded places is of no meaning.
+    """
+    parts = x.shape[-1] // (heads * head_size)
 
     @ops.custom_gradient
     def spread(packed: Tensor) -> tuple[Tensor, Callable[..., Tensor]]:
         def gradient(*grads: Tensor, upstream: Tensor | None = None) -> Tensor:
-            rows = _upstream(grads, upstream)
-            back = gather(ops.reshape(rows, (-1, ops.shape(rows)[-1])), layout.origins)
+            rows = ops.reshape(_upstream(grads, upstream), (-1, head_size))
+            back = gather(rows, _into_packed(layout, parts, heads))
+            back = ops.reshape(back, (-1, parts * heads * head_size))
             return back if layout.live is None else back * layout.live[:, None]
 
-        return gather(packed, layout.slots), gradient
+        return gather(ops.reshape(packed, (-1, head_size)), _into_heads(layout, parts, heads)), gradient
 
     return spread(x)
 
 
-def to_packed(x: Tensor, layout: Layout) -> Tensor:
-    """(batch, tokens, size) to (packed, size)."""
+def to_packed(x: Tensor, layout: Layout, heads: int, head_size: int) -> Tensor:
+    """(batch, heads, tokens, head size) to (packed, heads · head size)."""
 
     @ops.custom_gradient
     def collect(rows: Tensor) -> tuple[Tensor, Callable[..., Tensor]]:
         def gradient(*grads: Tensor, upstream: Tensor | None = None) -> Tensor:
-            back = gather(_upstream(grads, upstream), layout.slots)
-            return back * ops.cast(layout.mask, back.dtype)[..., None]
+            packed = ops.reshape(_upstream(grads, upstream), (-1, head_size))
+            back = gather(packed, _into_heads(layout, 1, heads)[0])
+            return back * ops.cast(layout.mask, back.dtype)[:, None, :, None]
 
-        return gather(ops.reshape(rows, (-1, ops.shape(rows)[-1])), layout.origins), gradient
+        found = gather(ops.reshape(rows, (-1, head_size)), _into_packed(layout, 1, heads))
+        return ops.reshape(found, (-1, heads * head_size)), gradient
 
     return collect(x)
+
+
+def _into_heads(layout: Layout, parts: int, heads: int) -> Tensor:
+    """(parts, batch, heads, tokens) int32: where each head stands in (packed · parts · heads, head size)."""
+    places = ops.reshape(ops.arange(parts * heads, dtype="int32"), (parts, 1, heads, 1))
+    return layout.slots[:, None, :] * (parts * heads) + places
+
+
+def _into_packed(layout: Layout, parts: int, heads: int) -> Tensor:
+    """(packed, parts, heads) int32: where each head stands in (parts · batch · heads · tokens, head size)."""
+    batch, tokens = ops.shape(layout.mask)[0], ops.shape(layout.mask)[1]
+    part = ops.arange(parts, dtype="int32")[:, None] * (batch * heads * tokens)
+    places = part + ops.arange(heads, dtype="int32") * tokens
+    first_heads = layout.origins + layout.origins // tokens * ((heads - 1) * tokens)
+    return first_heads[:, None, None] + places
 
 
 def standardise(x: Tensor, epsilon: float) -> Tensor:

@@ -64,17 +64,34 @@ def pack(
     return tokens, Layout(positions, slots, mask, origins, live)
 
 
-def pack_ragged(tokens: "tf.RaggedTensor") -> tuple["tf.Tensor", Layout]:
-    """`pack` inside a TensorFlow graph: (batch, None) int32 ragged to packed tokens and their layout."""
+def pack_ragged(tokens: "tf.RaggedTensor", multiple: int = 1) -> tuple["tf.Tensor", Layout]:
+    """`pack` inside a TensorFlow graph.
+
+    Args:
+        tokens: (batch, None) int32.
+        multiple: fill the packed tokens, and the rows, up to one of this number: an operation that is prepared for each
+            shape, as oneDNN's are, then meets few.
+
+    Returns:
+        Packed tokens and their layout.
+    """
     import tensorflow as tf
 
     splits = tf.cast(tokens.row_splits, tf.int32)
     starts, ends = splits[:-1, None], splits[1:, None]
-    width = tf.maximum(tf.reduce_max(ends - starts), 1)
+    width = _rounded(tf.maximum(tf.reduce_max(ends - starts), 1), multiple)
     places = starts + tf.range(width)
     mask = places < ends
     origins = tf.cast(tf.where(tf.reshape(mask, [-1]))[:, 0], tf.int32)
-    return tokens.flat_values, Layout(origins % width, tf.where(mask, places, 0), mask, origins)
+    packed = tokens.flat_values
+    if multiple > 1:
+        filler = [[0, -tf.size(packed) % multiple]]
+        packed, origins = tf.pad(packed, filler), tf.pad(origins, filler)
+    return packed, Layout(origins % width, tf.where(mask, places, 0), mask, origins)
+
+
+def _rounded(number: "tf.Tensor", multiple: int) -> "tf.Tensor":
+    return number if multiple == 1 else -(-number // multiple) * multiple
 
 
 def repeat(layout: Layout, times: int) -> Layout:

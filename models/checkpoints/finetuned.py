@@ -28,12 +28,16 @@ _HEADS: dict[Task, str] = {"sentiment": "classifier", "tastes": "taste_classifie
 
 @dataclass(frozen=True)
 class Answering:
-    """What turns texts into tokens, and logits into answers."""
+    """What turns texts into tokens, and logits into answers.
+
+    `input_ranges` are those of `models.export.int8`; None: the model is only served in floating point.
+    """
 
     tokeniser: Tokeniser
     max_tokens: int
     thresholds: list[float]
     temperature: float = 1.0
+    input_ranges: list[float] | None = None
 
 
 def write_finetuned(folder: Path, model: TasteModel, answering: Answering) -> None:
@@ -42,7 +46,11 @@ def write_finetuned(folder: Path, model: TasteModel, answering: Answering) -> No
     weights |= {name: _transposed(value) for name, value in _heads(model).items()}
     if model.context is not None:
         weights |= {name: _transposed(value) for name, value in _fusion(model.context).items()}
-    ours = {"thresholds": answering.thresholds, "temperature": answering.temperature}
+    ours = {
+        "thresholds": answering.thresholds,
+        "temperature": answering.temperature,
+        "input_ranges": answering.input_ranges,
+    }
     size = model.encoder.size.model_copy(update={"vocabulary": len(answering.tokeniser.vocabulary)})
     config = {**_labels("sentiment"), _OURS: {**ours, "max_tokens": answering.max_tokens}}
     write_checkpoint(
@@ -70,7 +78,9 @@ def read_finetuned(folder: Path, products: str = "float32") -> tuple[TasteModel,
         variable.assign(checkpoint.weights[name].T)
     for name, variable in _fusion(model.context).items() if model.context is not None else ():
         variable.assign(checkpoint.weights[name].T)
-    return model, Answering(checkpoint.tokeniser, ours["max_tokens"], ours["thresholds"], ours["temperature"])
+    return model, Answering(
+        checkpoint.tokeniser, ours["max_tokens"], ours["thresholds"], ours["temperature"], ours.get("input_ranges")
+    )
 
 
 def write_for_transformers(source: Path, folder: Path, task: Task) -> None:

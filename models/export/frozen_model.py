@@ -5,7 +5,7 @@ All signatures share one set of weights, which are constants. Keras 3 wraps its 
 Serving's finds them uninitialised.
 """
 
-from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,14 @@ import tensorflow_transform as tft
 
 from data.context import CONTEXT
 from models.bert.packing import pack_ragged
+from models.bert.precision import Served, resolve_served
 from models.bert.taste_model import TasteModel
-from models.checkpoints.finetuned import Answering
+from models.checkpoints.finetuned import Answering, read_finetuned
 from models.export.attribution import integrated_gradients
+from models.export.constants import constants
+from models.export.int8 import IntegerProducts
 from models.inputs import features
+from sazon.errors import UserError
 from sazon.schema import (
     CONTEXTUAL_SIGNATURE,
     EXPLANATION_SIGNATURE,
@@ -48,6 +52,7 @@ _LABELS = (
     features.TASTE_LABELS,
     features.TASTE_WEIGHT,
 )
+_FEW_SHAPES = 8  # tokens and rows are filled up to a multiple of it: oneDNN prepares each operation for each shape
 # The names of each set of tastes, by the sum of its tastes' powers of two: a look-up where joining takes twenty steps.
 _TASTE_SETS = [
     TASTE_SEPARATOR.join(taste for place, taste in enumerate(TASTES) if chosen >> place & 1)
@@ -58,15 +63,17 @@ _TASTE_SETS = [
 class FrozenModel:
     """The classifier over constants. Not a module of TensorFlow's, so that no variable of Keras is saved."""
 
-    def __init__(self, model: TasteModel, answering: Answering) -> None:
+    def __init__(self, model: TasteModel, answering: Answering, int8: bool = False) -> None:
         self.model, self.answering = model, answering
+        self._integers = IntegerProducts(model.encoder, answering.input_ranges or []) if int8 else None
         self._variables = model.variables
-        self._weights = frozen_weights(self._variables)
+        self._weights = constants([keras.ops.convert_to_numpy(variable) for variable in self._variables])
 
     def pooled(self, text: tf.Tensor) -> tf.Tensor:
         """(batch,) string to (batch, hidden) float32, the vector that the heads read."""
-        tokens, layout = pack_ragged(self.answering.tokeniser.tokenise(text, self.answering.max_tokens))
-        with self._constants():
+        rows = self.answering.tokeniser.tokenise(text, self.answering.max_tokens)
+        tokens, layout = pack_ragged(rows, multiple=_FEW_SHAPES)
+        with self._constants(), self._products():
             return self.model.encoder.pool(self.model.encoder(tokens, layout=layout))
 
     def probabilities(self, text: tf.Tensor, context: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
@@ -79,21 +86,27 @@ class FrozenModel:
         return tf.ensure_shape(sentiment, [None, len(SENTIMENTS)]), tf.ensure_shape(tastes, [None, len(TASTES)])
 
     def attributions(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What each token did, as `models.export.attribution` gives it."""
+        """What each token did for the sentiment that is served, as `models.export.attribution` gives it."""
+        named = tf.argmax(self.probabilities(text)[0], axis=1, output_type=tf.int32)
         with self._constants():
-            return integrated_gradients(self.model, self.answering.tokeniser, text, self.answering.max_tokens)
+            return integrated_gradients(self.model, self.answering.tokeniser, text, self.answering.max_tokens, named)
 
     def _constants(self) -> keras.StatelessScope:
         """Within it the model computes with the constants."""
         return keras.StatelessScope(state_mapping=list(zip(self._variables, self._weights(), strict=True)))
 
+    def _products(self) -> AbstractContextManager[None]:
+        """Within it the encoder multiplies integers, if it was asked to."""
+        return self._integers.tracing() if self._integers else nullcontext()
+
 
 class TasteServing(tf.Module):
     """What is served."""
 
-    def __init__(self, model: TasteModel, answering: Answering) -> None:
+    def __init__(self, model: TasteModel, answering: Answering, int8: bool = False) -> None:
+        """`int8`: in integers, see `models.export.int8`; needs a float32 model and `answering.input_ranges`."""
         super().__init__()
-        self._frozen = FrozenModel(model, answering)
+        self._frozen = FrozenModel(model, answering, int8)
 
     @tf.function(input_signature=[_TEXTS])
     def serve(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -147,8 +160,8 @@ class TasteServing(tf.Module):
 class TasteExport(TasteServing):
     """The frozen classifier with what the Evaluator needs beside it."""
 
-    def __init__(self, model: TasteModel, answering: Answering, transform: tft.TFTransformOutput) -> None:
-        super().__init__(model, answering)
+    def __init__(self, model: TasteModel, answering: Answering, int8: bool, transform: tft.TFTransformOutput) -> None:
+        super().__init__(model, answering, int8)
         self.transform_layer = transform.transform_features_layer()
         self._raw_spec = transform.raw_feature_spec()
 
@@ -173,12 +186,18 @@ class TasteExport(TasteServing):
         }
 
 
-def frozen_weights(variables: list[keras.Variable]) -> Callable[[], list[tf.Tensor]]:
-    """A function of constants: its body is stored once however many signatures call it, and inlined in each."""
-    values = [keras.ops.convert_to_numpy(variable) for variable in variables]
+def read_to_serve(checkpoint: Path, products: Served) -> tuple[TasteModel, Answering, bool]:
+    """What `TasteServing` is made of.
 
-    @tf.function(input_signature=[])
-    def weights() -> list[tf.Tensor]:
-        return [tf.constant(value) for value in values]
+    Args:
+        checkpoint: as `models.checkpoints.finetuned.write_finetuned` wrote it.
+        products: number format of matrix products; auto: what is fastest on this machine's CPU.
 
-    return weights
+    Raises:
+        UserError: int8, of a model without ranges.
+    """
+    served = resolve_served(products)
+    model, answering = read_finetuned(checkpoint, "float32" if served == "int8" else served)
+    if served == "int8" and not answering.input_ranges:
+        raise UserError("this version was trained before int8 was served: export it in float32 or bfloat16")
+    return model, answering, served == "int8"

@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import tensorflow_transform as tft
 from mlflow.exceptions import MlflowException
 from tqdm import tqdm
 
+from models.bert.packing import pack
+from models.bert.precision import Served, resolve_served
+from models.bert.taste_model import TasteModel
 from models.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from models.checkpoints.finetuned import Answering, write_finetuned
-from models.export.frozen_model import TasteExport
+from models.export.frozen_model import TasteExport, read_to_serve
+from models.export.int8 import input_ranges
 from models.export.saved_model import TrainingRecord
 from models.inputs import features
 from models.inputs.example_store import ExampleStore, read_examples
@@ -37,6 +42,8 @@ CONFIG_CHECKPOINT = "checkpoint"
 CONFIG_EXPERIMENT = "experiment"
 CONFIG_TAGS = "tags"
 CONFIG_STATE_DIR = "state_dir"
+
+_CALIBRATION_ROWS, _CALIBRATION_BATCH = 1024, 64
 
 
 @dataclass(frozen=True)
@@ -85,11 +92,13 @@ def run_fn(fn_args: Any) -> None:
         started_s = time.monotonic()
         fitted = _fit(job, train, held_out, state, run.info.run_id)
         seconds = time.monotonic() - started_s
-        answering = Answering(job.tokeniser, job.size.max_tokens, fitted.thresholds, fitted.temperature)
-        _log_checkpoint(fitted, answering)
+        answering = Answering(
+            job.tokeniser, job.size.max_tokens, fitted.thresholds, fitted.temperature, _input_ranges(fitted, train)
+        )
+        served = _log_checkpoint(fitted, answering, job.settings.served)
     transform = tft.TFTransformOutput(fn_args.transform_output)
     folder = Path(fn_args.serving_model_dir)
-    TasteExport(fitted.model, answering, transform).save(folder)
+    TasteExport(*served, transform).save(folder)
     TrainingRecord(
         mlflow_run_id=run.info.run_id,
         seconds=seconds,
@@ -125,11 +134,21 @@ def _fit(job: TrainingJob, train: ExampleStore, held_out: ExampleStore, state: T
         progress.close()
 
 
-def _log_checkpoint(fitted: Fitted, answering: Answering) -> None:
-    """Into the run, whence `sazon models export` takes it."""
+def _input_ranges(fitted: Fitted, train: ExampleStore) -> list[float]:
+    """What the layers read in training rows, taken evenly from all of them."""
+    rows = np.linspace(0, len(train) - 1, min(len(train), _CALIBRATION_ROWS)).astype(int)
+    parts = np.array_split(rows, -(-len(rows) // _CALIBRATION_BATCH))
+    return input_ranges(fitted.model.encoder, (pack([train.tokens(row) for row in part]) for part in parts))
+
+
+def _log_checkpoint(fitted: Fitted, answering: Answering, products: Served) -> tuple[TasteModel, Answering, bool]:
+    """Into the run, whence `sazon models export` takes it; gives back what is to be served of it."""
     with tempfile.TemporaryDirectory() as folder:
-        write_finetuned(Path(folder) / CHECKPOINT_ARTIFACT, fitted.model, answering)
-        mlflow.log_artifacts(str(Path(folder) / CHECKPOINT_ARTIFACT), CHECKPOINT_ARTIFACT)
+        checkpoint = Path(folder) / CHECKPOINT_ARTIFACT
+        write_finetuned(checkpoint, fitted.model, answering)
+        mlflow.log_artifacts(str(checkpoint), CHECKPOINT_ARTIFACT)
+        mlflow.log_param("served", resolve_served(products))
+        return read_to_serve(checkpoint, products)
 
 
 def _interrupted_run(state: TrainingState) -> str | None:

@@ -23,6 +23,7 @@ class Products(StrEnum):
 
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
+    INT8 = "int8"
 
 
 @app.command("export")
@@ -31,7 +32,7 @@ def export(
     format_: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.TRANSFORMERS,
     out: Annotated[Path | None, typer.Option(help="Folder to make; default: taste-VERSION-FORMAT here.")] = None,
     precision: Annotated[
-        Products, typer.Option(help="Of a savedmodel: bfloat16 for GPUs and for CPUs that multiply it.")
+        Products, typer.Option(help="Of a savedmodel: int8 for x86 CPUs, bfloat16 for GPUs and for CPUs that have it.")
     ] = Products.FLOAT32,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -1,8 +1,11 @@
 """The exported SavedModel: what it needs, what it answers, and that it is the model that was trained."""
 
+import functools
 import json
+import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +59,10 @@ def trained_model() -> tuple[Any, Any]:
     """A two-layer BERT whose random weights are large enough to disagree about texts, and how it answers."""
     import keras
 
+    from models.bert.packing import pack_ragged
     from models.bert.taste_model import TasteModel
     from models.checkpoints.finetuned import Answering
+    from models.export.int8 import input_ranges
     from models.text.tokeniser import Tokeniser
     from sazon.settings import PRESETS
 
@@ -67,17 +72,36 @@ def trained_model() -> tuple[Any, Any]:
     for variable in model.trainable_variables:
         if variable.name == "kernel":
             variable.assign(variable * 3)
-    return model, Answering(tokeniser, size.max_tokens, [TASTE_THRESHOLD] * len(TASTES))
+    ranges = input_ranges(model.encoder, [pack_ragged(tokeniser.tokenise(TEXTS, size.max_tokens))])
+    return model, Answering(tokeniser, size.max_tokens, [TASTE_THRESHOLD] * len(TASTES), input_ranges=ranges)
 
 
 @pytest.fixture(scope="module")
-def exported(trained_model, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its SavedModel."""
+def served(trained_model, tmp_path_factory: pytest.TempPathFactory) -> Callable[[bool], Path]:
+    """Its SavedModels in float32 and in int8."""
     from models.export.frozen_model import TasteServing
 
-    folder = tmp_path_factory.mktemp("exported") / "model"
-    TasteServing(*trained_model).save(folder)
-    return folder
+    @functools.cache
+    def save(int8: bool) -> Path:
+        folder = tmp_path_factory.mktemp("exported") / "model"
+        TasteServing(*trained_model, int8).save(folder)
+        return folder
+
+    return save
+
+
+@pytest.fixture(scope="module", params=["float32", "int8"])
+def products(request: pytest.FixtureRequest) -> str:
+    """The format of its matrix products."""
+    if request.param == "int8" and platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("oneDNN's integer operations are for x86")
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def exported(served, products) -> Path:
+    """Its SavedModel."""
+    return served(products == "int8")
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +152,7 @@ def test_examples_are_answered_like_texts(answers):
             assert found == value
 
 
-def test_it_is_the_model_that_was_trained(answers, trained_model):
+def test_it_is_the_model_that_was_trained(answers, trained_model, products):
     from models.bert.packing import pack
 
     model, answering = trained_model
@@ -137,12 +161,12 @@ def test_it_is_the_model_that_was_trained(answers, trained_model):
     logits = model({"tokens": tokens, "layout": layout})
     sentiment, tastes = (np.array(logits[name], np.float64) for name in ("sentiment", "tastes"))
     exponents = np.exp(sentiment - sentiment.max(axis=1, keepdims=True))
-    served = answers["serving_default"]
+    served, apart = answers["serving_default"], 1e-5 if products == "float32" else 0.03
     expected = exponents / exponents.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(served["sentiment_probs"][:-1], expected, atol=1e-5)
-    np.testing.assert_allclose(served["taste_probs"][:-1], 1 / (1 + np.exp(-tastes)), atol=1e-5)
+    np.testing.assert_allclose(served["sentiment_probs"][:-1], expected, atol=apart)
+    np.testing.assert_allclose(served["taste_probs"][:-1], 1 / (1 + np.exp(-tastes)), atol=apart)
     pooled = model.encoder.pool(model.encoder(tokens, layout=layout))
-    np.testing.assert_allclose(answers["embed"]["embedding"][:-1], pooled, atol=1e-5)
+    np.testing.assert_allclose(answers["embed"]["embedding"][:-1], pooled, atol=10 * apart)
 
 
 def test_attributions_add_up_to_what_the_words_changed(answers, trained_model):
@@ -155,5 +179,6 @@ def test_attributions_add_up_to_what_the_words_changed(answers, trained_model):
     tokens, layout = pack([row, hidden])
     logits = model({"tokens": tokens, "layout": layout})["sentiment"].numpy()
     named = explained["sentiment_index"][0]
+    assert SENTIMENTS[named] == answers["serving_default"]["sentiment"][0]
     change = logits[0, named] - logits[1, named]
     assert sum(explained["attributions"][0]) == pytest.approx(change, rel=0.02, abs=1e-5)

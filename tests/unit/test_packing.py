@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from models.bert.encoder import TransformerLayer
-from models.bert.functions import gelu, gelu_new, standardise, to_packed, to_rows
+from models.bert.functions import gelu, gelu_new, standardise, to_heads, to_packed
 from models.bert.packing import pack, pack_ragged, repeat
 from models.bert.taste_model import TasteModel
 from sazon.settings import EncoderSettings, TrainSettings
@@ -121,17 +121,30 @@ def test_short_gradients_are_those_that_tensorflow_derives(name):
     np.testing.assert_allclose(short[1], long[1], atol=2e-6)
 
 
+def heads_first(packed, layout, parts):
+    """The plain way from packed tokens to two heads of three."""
+    rows = tf.reshape(tf.gather(packed, layout.slots), (*layout.mask.shape, parts, 2, 3))
+    return tf.transpose(rows, (2, 0, 3, 1, 4))
+
+
+def packed_again(heads, layout):
+    """The plain way back."""
+    return tf.gather(tf.reshape(tf.transpose(heads, (0, 2, 1, 3)), (-1, 6)), layout.origins)
+
+
 @pytest.mark.parametrize("fill", [{}, {"packed": 64, "width": 24}])
-def test_gradients_between_rows_and_packed_are_those_that_tensorflow_derives(texts, fill):
+def test_the_way_to_heads_and_back_is_the_plain_one_and_so_are_its_gradients(texts, fill):
     _, layout = pack(texts, **fill)
     rng = np.random.default_rng(4)
-    packed = tf.constant(rng.normal(size=(len(layout.positions), 6)), tf.float32)
-    rows = tf.constant(rng.normal(size=(*layout.mask.shape, 6)), tf.float32)
-    real_rows = rows * tf.cast(layout.mask, tf.float32)[..., None]
-    spread = derived(lambda x: to_rows(x, layout), packed, real_rows)
-    plain = derived(lambda x: tf.gather(x, layout.slots), packed, real_rows)
-    np.testing.assert_allclose(spread[1], plain[1], atol=1e-6)
-    real_packed = packed if layout.live is None else packed * layout.live[:, None]
-    collected = derived(lambda x: to_packed(x, layout), rows, real_packed)
-    plain = derived(lambda x: tf.gather(tf.reshape(x, (-1, 6)), layout.origins), rows, real_packed)
-    np.testing.assert_allclose(collected[1], plain[1], atol=1e-6)
+    real_rows = tf.cast(layout.mask, tf.float32)[:, None, :, None]
+    packed = tf.constant(rng.normal(size=(len(layout.positions), 18)), tf.float32)
+    heads = tf.constant(rng.normal(size=(3, len(layout.mask), 2, layout.mask.shape[1], 3)), tf.float32) * real_rows
+    short = derived(lambda x: to_heads(x, layout, 2, 3), packed, heads)
+    plain = derived(lambda x: heads_first(x, layout, 3), packed, heads)
+    np.testing.assert_array_equal(short[0], plain[0])
+    np.testing.assert_allclose(short[1], plain[1], atol=1e-6)
+    upstream = packed[:, :6] if layout.live is None else packed[:, :6] * layout.live[:, None]
+    short = derived(lambda x: to_packed(x, layout, 2, 3), heads[0], upstream)
+    plain = derived(lambda x: packed_again(x, layout), heads[0], upstream)
+    np.testing.assert_array_equal(short[0], plain[0])
+    np.testing.assert_allclose(short[1], plain[1], atol=1e-6)
