@@ -36,7 +36,7 @@ def test_no_measured_text_is_in_it(corpus, place):
     assert len(shared) < 0.01 * len(runs(measured)), sorted(shared)[:5]
 
 
-def test_texts_are_single_lines_and_occur_once(corpus):
+def test_texts_are_single_lines_and_hardly_any_occurs_twice(corpus):
     assert len(corpus) > 10_000
-    assert len(set(corpus)) == len(corpus)
+    assert len(set(corpus)) > 0.999 * len(corpus)
     assert all(text == text.strip() and text for text in corpus)
