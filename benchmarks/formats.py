@@ -16,6 +16,7 @@ quiet_libraries()
 
 from benchmarks.quality import Rows, class_numbers  # noqa: E402
 from benchmarks.report import describe_machine, keep, table  # noqa: E402
+from models.bert.precision import Served  # noqa: E402
 from models.evaluation.metrics import macro_f1, multilabel_macro_f1  # noqa: E402
 from models.export.interchange import write_format  # noqa: E402
 from models.export.saved_model import Predictions, SavedTasteModel  # noqa: E402
@@ -24,7 +25,7 @@ from sazon.registry import Registry  # noqa: E402
 from sazon.schema import SENTIMENTS, TASTES  # noqa: E402
 from sazon.settings import load_settings  # noqa: E402
 
-_FORMATS = ("float32", "bfloat16", "int8")
+_FORMATS: tuple[Served, ...] = ("float32", "bfloat16", "int8")
 
 
 def checkpoint_of(model: str) -> Path:
@@ -65,7 +66,9 @@ def main() -> None:
                     "format": name,
                     "sentiment": macro_f1(sentiment, class_numbers(own.sentiment), len(SENTIMENTS)),
                     "tastes": multilabel_macro_f1(tastes, own.taste_matrix),
-                    "agree": float(np.mean([one == other for one, other in zip(own.sentiment, exact.sentiment)])),
+                    "agree": float(
+                        np.mean([one == other for one, other in zip(own.sentiment, exact.sentiment, strict=True)])
+                    ),
                     "largest": float(np.abs(own.sentiment_probs - exact.sentiment_probs).max()),
                 }
             )
