@@ -2,16 +2,17 @@
 
 import time
 from typing import Any
+from uuid import uuid4
 
 from flask import Blueprint, Response, current_app, g, jsonify, request
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from sazon.logging import get_logger
 from serving.gateway.config import FeatureReader, Features
 from serving.gateway.errors import ApiError
 from serving.gateway.model_client import ModelClient
 from serving.gateway.questions import MAX_EXPLAINED_TEXTS, Question, parse_question
-from serving.monitoring.metrics import GatewayMetrics
+from serving.monitoring.metrics import OK, GatewayMetrics
+from serving.traffic import STABLE
 
 _log = get_logger("gateway")
 
@@ -25,7 +26,7 @@ def make_api(client: ModelClient, metrics: GatewayMetrics, reader: FeatureReader
         question = parse_question(_read_json())
         started = time.perf_counter()
         version, predictions = client.predict(question.texts, _model_context(question, reader, client))
-        metrics.inference_duration.labels(version).observe(time.perf_counter() - started)
+        metrics.observe_call(STABLE, version, OK, time.perf_counter() - started, uuid4().hex)
         g.model_version = version
         return jsonify(
             model_version=version,
@@ -54,7 +55,8 @@ def make_api(client: ModelClient, metrics: GatewayMetrics, reader: FeatureReader
 
     @api.get("/metrics")
     def show_metrics() -> Response:
-        return Response(generate_latest(metrics.registry), content_type=CONTENT_TYPE_LATEST)
+        body, content_type = metrics.render(request.headers.get("Accept", ""))
+        return Response(body, content_type=content_type)
 
     return api
 

@@ -329,7 +329,7 @@ def test_metrics_say_who_answered(address):
     refused = {**answered, "status": "400", "model_version": "none"}
     assert registry.get_sample_value(metrics.GATEWAY_REQUESTS, refused) == 1
     count = f"{metrics.GATEWAY_INFERENCE_DURATION}_count"
-    assert registry.get_sample_value(count, {"model_version": "7"}) == 1
+    assert registry.get_sample_value(count, {"model_version": "7", "role": "stable", "outcome": "ok"}) == 1
     text = client.get("/metrics").text
     assert f'{metrics.GATEWAY_REQUEST_DURATION}_bucket{{le="0.001",model_version="7",route="{PREDICT}"}}' in text
     assert "4711" not in text
