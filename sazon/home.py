@@ -69,6 +69,11 @@ class Home:
         return self.root / "served"
 
     @property
+    def traffic(self) -> Path:
+        """Which version answers which share of requests (`serving.traffic`)."""
+        return self.root / "traffic.json"
+
+    @property
     def logs(self) -> Path:
         """One JSON-lines file per process kind."""
         return self.root / "logs"
