@@ -74,6 +74,11 @@ class Home:
         return self.root / "traffic.json"
 
     @property
+    def rollouts(self) -> Path:
+        """State of rollouts, theirs alone."""
+        return self.root / "rollouts"
+
+    @property
     def logs(self) -> Path:
         """One JSON-lines file per process kind."""
         return self.root / "logs"
