@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from models.bert.dropout import Dropout
 from models.bert.functions import ACTIVATIONS, add_bias, gather, standardise, to_heads, to_packed
 from models.bert.packing import Layout
 from sazon.settings import EncoderSettings
@@ -90,7 +91,7 @@ class TransformerLayer(keras.layers.Layer):
         self.inner = Linear(size.hidden, size.intermediate, products, "inner", size.activation)
         self.outer = Linear(size.intermediate, size.hidden, products, "outer")
         self.output_norm = Norm(size.hidden, size.norm_epsilon, "output_norm")
-        self.dropout = keras.layers.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.built = True
 
     def call(
@@ -148,7 +149,7 @@ class BertEncoder(keras.layers.Layer):
         self.words = self.add_weight((vocabulary, size.hidden), initializer=initializer(), name="words")
         self.positions = self.add_weight((size.positions, size.hidden), initializer=initializer(), name="positions")
         self.norm = Norm(size.hidden, size.norm_epsilon, "norm")
-        self.dropout = keras.layers.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.layers = [TransformerLayer(size, dropout, products, f"layer_{index}") for index in range(size.layers)]
         self.pooler = Linear(size.hidden, size.hidden, products, "pooler")
         self.built = True

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from models.bert.context import ContextFusion
+from models.bert.dropout import Dropout
 from models.bert.encoder import BertEncoder, Linear
 from models.bert.packing import Batch
 from sazon.schema import SENTIMENTS, TASTES
@@ -27,7 +28,7 @@ class TasteModel(keras.Model):
         super().__init__(name="taste")
         self.settings = settings or TrainSettings()
         self.encoder = BertEncoder(vocabulary, size, self.settings.dropout, products)
-        self.dropout = keras.layers.Dropout(self.settings.dropout)
+        self.dropout = Dropout(self.settings.dropout)
         self.sentiment_head = Linear(size.hidden, len(SENTIMENTS), "float32", "sentiment_head")
         self.taste_head = Linear(size.hidden, len(TASTES), "float32", "taste_head")
         self.context = ContextFusion(size.hidden) if self.settings.context else None

@@ -51,6 +51,14 @@ class LayerwiseAdamW(keras.optimizers.Adam):
         self._scales = [self._scale_of.get(id(variable), 1.0) for variable in variables]
         super().build(variables)
 
+    def _clip_gradients(self, grads: list[Any]) -> list[Any]:
+        """As Keras does, but one pass over each gradient for its norm."""
+        if keras.backend.backend() != "tensorflow":
+            return super()._clip_gradients(grads)
+        import tensorflow as tf
+
+        return tf.clip_by_global_norm(grads, self.global_clipnorm)[0]
+
     def _backend_update_step(self, grads: Any, trainable_variables: Any, learning_rate: Any) -> None:
         """On TensorFlow each device updates its own copy: the engine has summed the gradients, before clipping."""
         if keras.backend.backend() != "tensorflow":

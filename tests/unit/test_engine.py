@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from models.bert.dropout import Dropout
 from models.bert.packing import pack
 from models.bert.taste_model import TasteModel
 from models.training.engine import Engine
@@ -114,3 +115,13 @@ def test_two_accumulated_halves_are_one_batch():
             split.step(half)
     for one, other in zip(whole.model.trainable_variables, split.model.trainable_variables, strict=True):
         np.testing.assert_allclose(one.numpy(), other.numpy(), atol=2e-4)
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean():
+    x = np.ones((500, 64), np.float32)
+    layer = Dropout(0.1, seed=1)
+    dropped = np.array(layer(x, training=True))
+    assert (dropped == 0).mean() == pytest.approx(0.1, abs=0.01)
+    assert dropped.mean() == pytest.approx(1, abs=0.01)
+    assert not np.array_equal(dropped, layer(x, training=True))
+    np.testing.assert_array_equal(layer(x), x)
