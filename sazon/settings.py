@@ -190,8 +190,49 @@ class GatewaySettings(_Section):
 
     host: str = "127.0.0.1"
     port: Port = 8080
-    threads: int = Field(8, ge=1)
-    timeout_s: float = Field(5.0, gt=0)
+    workers: int = Field(1, ge=1, description="processes")
+    max_in_flight: int = Field(64, ge=1, description="predictions that one process works on at once; more get 429")
+    timeout_s: float = Field(5.0, gt=0, description="longest time for one answer; clients may ask for less")
+
+
+class RolloutSettings(_Section):
+    """How a version takes over from the champion, and what makes it go back."""
+
+    steps: tuple[Share, ...] = Field((0.05, 0.25, 0.5, 1.0), description="shares of requests that the canary answers")
+    shadow_share: Share = Field(0.2, description="of requests answered unseen before the first step; 0: none")
+    alpha: float = Field(0.05, gt=0, lt=1, description="probability to roll back a version within all margins")
+    beta: float = Field(0.05, gt=0, lt=1, description="probability to pass one beyond a margin")
+    error_margin: Share = Field(0.01, description="share of failed calls above the champion's that is tolerated")
+    median_margin: Share = Field(0.15, description="likewise, of calls slower than the champion's median")
+    tail_margin: Share = Field(0.03, description="likewise, of calls slower than the champion's 99th percentile")
+    drift_margin: Share = Field(0.15, description="difference in the share of a predicted sentiment")
+    agreement: Share = Field(0.8, description="share of texts that must get the champion's sentiment")
+    taste_agreement: Share = Field(0.6, description="share of texts that must get exactly the champion's tastes")
+    min_samples: int = Field(200, ge=1, description="calls of each version before a step passes")
+    poll_s: float = Field(5.0, gt=0, description="seconds between two looks at the metrics")
+    step_timeout_s: float = Field(3600.0, gt=0, description="a step undecided for so long is rolled back")
+    blind_timeout_s: float = Field(60.0, gt=0, description="so long without readable metrics is rolled back")
+    load_timeout_s: float = Field(300.0, gt=0, description="of a version, from the request to its first answer")
+    settle_s: float = Field(2.0, ge=0, description="until every gateway has read the traffic file")
+    approval: bool = Field(False, description="whether a person must approve before the last step")
+    approval_timeout_s: float = Field(86_400.0, gt=0)
+    prometheus_url: str | None = Field(None, description="of its HTTP API; default: the gateways' own metrics")
+    metrics_urls: tuple[str, ...] = Field((), description="of the gateways; default: the local one")
+    model_servers: tuple[str, ...] = Field((), description="host:port of gRPC; default: the local one")
+    model_config_file: Path | None = Field(None, description="that the model servers poll; default: gRPC reload")
+    model_base_path: str | None = Field(None, description="of the versions as the servers see it")
+    replay: tuple[Path, ...] = Field((), description="texts to replay (CSV or JSON lines); default: shipped ones")
+    replay_texts: int = Field(200, ge=0, description="so many of them at most; 0: none")
+    replay_slowdown: float = Field(1.5, ge=1, description="median of the replay over the champion's, at most")
+    memory_growth: float = Field(1.5, ge=1, description="memory of the loaded model over the champion's, at most")
+
+    @model_validator(mode="after")
+    def _steps_rise_to_all(self) -> Self:
+        if not self.steps or sorted(set(self.steps)) != list(self.steps) or self.steps[0] <= 0 or self.steps[-1] != 1.0:
+            raise ValueError("steps must rise from above 0 to 1.0")
+        if self.steps[0] == 1.0:
+            raise ValueError("the first step must leave requests to the champion, to compare with")
+        return self
 
 
 class Settings(BaseSettings):
@@ -212,6 +253,7 @@ class Settings(BaseSettings):
     mlflow: MlflowSettings = MlflowSettings()
     serving: ServingSettings = ServingSettings()
     gateway: GatewaySettings = GatewaySettings()
+    rollout: RolloutSettings = RolloutSettings()
 
     @classmethod
     def settings_customise_sources(

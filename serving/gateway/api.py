@@ -1,57 +1,100 @@
 """Routes for programs: predict, explain, health, metrics."""
 
-import time
-from typing import Any
-from uuid import uuid4
+from flask import Blueprint, Response, g, request
+from pydantic import BaseModel
+from spectree import Response as Answers
+from spectree import SpecTree
 
-from flask import Blueprint, Response, current_app, g, jsonify, request
-
-from sazon.logging import get_logger
-from serving.gateway.config import FeatureReader, Features
-from serving.gateway.errors import ApiError
+from serving.gateway.admission import Admission
+from serving.gateway.answers import Explanations, Failure, Health, Predictions, Readiness
+from serving.gateway.bodies import read_body
+from serving.gateway.calls import Ask
+from serving.gateway.config import GatewayConfig
+from serving.gateway.context import read_model_context, read_shown_context
+from serving.gateway.deadlines import TIMEOUT_HEADER, Deadline
+from serving.gateway.documentation import Choices, Wishes
+from serving.gateway.languages import Language, read_language, translate_explanation, translate_prediction
 from serving.gateway.model_client import ModelClient
-from serving.gateway.questions import MAX_EXPLAINED_TEXTS, Question, parse_question
-from serving.monitoring.metrics import OK, GatewayMetrics
-from serving.traffic import STABLE
+from serving.gateway.predictor import Predictor
+from serving.gateway.questions import ExplainedQuestion, Question
+from serving.monitoring.metrics import GatewayMetrics
 
-_log = get_logger("gateway")
+KEY_HEADER = "X-Request-Key"
+_PROBLEMS = dict.fromkeys(("HTTP_400", "HTTP_413", "HTTP_415", "HTTP_429", "HTTP_500", "HTTP_503", "HTTP_504"), Failure)
 
 
-def make_api(client: ModelClient, metrics: GatewayMetrics, reader: FeatureReader | None) -> Blueprint:
-    """The routes over one model client."""
+def make_api(
+    config: GatewayConfig,
+    spec: SpecTree,
+    client: ModelClient,
+    predictor: Predictor,
+    admission: Admission,
+    metrics: GatewayMetrics,
+) -> Blueprint:
+    """The routes over one predictor, described in `spec`."""
     api = Blueprint("api", __name__)
+    reader = config.feature_reader
 
     @api.post("/api/v1/predict")
+    @spec.validate(
+        query=Choices,
+        headers=Wishes,
+        json=Question,
+        resp=Answers(HTTP_200=Predictions, **_PROBLEMS),
+        skip_validation=True,
+        operation_id="predict",
+    )
     def predict() -> Response:
-        question = parse_question(_read_json())
-        started = time.perf_counter()
-        version, predictions = client.predict(question.texts, _model_context(question, reader, client))
-        metrics.observe_call(STABLE, version, OK, time.perf_counter() - started, uuid4().hex)
-        g.model_version = version
-        return jsonify(
-            model_version=version,
-            predictions=[prediction.as_json() for prediction in predictions],
-            context=_context(question, reader),
-        )
+        """Sentiment and tastes of one text or many."""
+        with admission.enter():
+            deadline, language = _deadline(config), _language()
+            question = read_body(request, Question)
+            ask = _ask(question, read_model_context(question, reader), deadline)
+            g.model_version, predictions = predictor.predict(ask)
+            answer = Predictions.model_construct(
+                model_version=g.model_version,
+                predictions=[translate_prediction(prediction, language) for prediction in predictions],
+                context=dict(read_shown_context(question, reader)),
+            )
+            return _json(answer, language)
 
     @api.post("/api/v1/explain")
+    @spec.validate(
+        query=Choices,
+        headers=Wishes,
+        json=ExplainedQuestion,
+        resp=Answers(HTTP_200=Explanations, HTTP_501=Failure, **_PROBLEMS),
+        skip_validation=True,
+        operation_id="explain",
+    )
     def explain() -> Response:
-        question = parse_question(_read_json(), MAX_EXPLAINED_TEXTS)
-        # Not in `inference_duration`: it judges a version by its predictions.
-        version, explanations = client.explain(question.texts)
-        g.model_version = version
-        return jsonify(
-            model_version=version,
-            explanations=[explanation.as_json() for explanation in explanations],
-        )
+        """What each word of the texts did for the named sentiment."""
+        with admission.enter():
+            deadline, language = _deadline(config), _language()
+            question = read_body(request, ExplainedQuestion)
+            g.model_version, explanations = predictor.explain(_ask(question, None, deadline))
+            answer = Explanations.model_construct(
+                model_version=g.model_version,
+                explanations=[translate_explanation(explanation, language) for explanation in explanations],
+            )
+            return _json(answer, language)
 
     @api.get("/healthz")
+    @spec.validate(resp=Answers(HTTP_200=Health), skip_validation=True, operation_id="healthz")
     def healthz() -> Response:
-        return jsonify(status="ok")
+        """Whether the gateway runs."""
+        return _json(Health(status="ok"))
 
     @api.get("/readyz")
+    @spec.validate(
+        resp=Answers(HTTP_200=Readiness, HTTP_503=Failure, HTTP_504=Failure),
+        skip_validation=True,
+        operation_id="readyz",
+    )
     def readyz() -> Response:
-        return jsonify(status="ready", model_version=client.available_version())
+        """Whether a model answers behind the gateway."""
+        version = client.available_version(config.timeout_s)
+        return _json(Readiness(status="ready", model_version=str(version)))
 
     @api.get("/metrics")
     def show_metrics() -> Response:
@@ -61,33 +104,22 @@ def make_api(client: ModelClient, metrics: GatewayMetrics, reader: FeatureReader
     return api
 
 
-def _read_json() -> Any:
-    if not request.is_json:
-        raise ApiError(415, "unsupported_media_type", "send JSON with the header Content-Type: application/json")
-    try:
-        # Read first: a body over the limit is 413, and must not look like bad JSON.
-        request.get_data()
-        return current_app.json.loads(request.get_data())
-    except (ValueError, RecursionError):
-        raise ApiError(400, "invalid_json", "the body is not JSON") from None
+def _ask(question: Question, context: list[float] | None, deadline: Deadline) -> Ask:
+    texts = question.all_texts
+    key = request.headers.get(KEY_HEADER) or "\n".join(texts)
+    return Ask(texts, context, key, deadline, g.trace_id)
 
 
-def _model_context(question: Question, reader: FeatureReader | None, client: ModelClient) -> list[float] | None:
-    """What the model may know beside the texts; None where nothing is named, or the model would not read it."""
-    if reader is None or not (question.product or question.region) or not client.may_read_context:
-        return None
-    try:
-        return reader.read_context(question.product, question.region)
-    except Exception:
-        _log.exception("online features cannot be read; the model answers from the texts alone")
-        return None
+def _deadline(config: GatewayConfig) -> Deadline:
+    return Deadline.read(request.headers.get(TIMEOUT_HEADER), config.timeout_s)
 
 
-def _context(question: Question, reader: FeatureReader | None) -> Features:
-    if reader is None or question.product is None or question.region is None:
-        return {}
-    try:
-        return reader.read(question.product, question.region)
-    except Exception:
-        _log.exception("online features cannot be read; the answer goes out without them")
-        return {}
+def _language() -> Language | None:
+    return read_language(request.args.get("lang"), request.accept_languages)
+
+
+def _json(answer: BaseModel, language: Language | None = None) -> Response:
+    response = Response(answer.model_dump_json(), mimetype="application/json")
+    if language is not None:
+        response.content_language.add(language)
+    return response

@@ -8,8 +8,17 @@ from prometheus_client import CollectorRegistry
 
 from data.catalogue import PRODUCTS
 from sazon.schema import MAX_TEXT_CHARS, REGIONS
+from serving.gateway.admission import Admission
+from serving.gateway.api import make_api
+from serving.gateway.calls import CountedCalls
 from serving.gateway.config import FeatureReader, GatewayConfig
+from serving.gateway.documentation import make_pages, make_spec
 from serving.gateway.errors import register_error_handlers
+from serving.gateway.model_client import ModelClient
+from serving.gateway.predictor import Predictor
+from serving.gateway.routing import TrafficFile
+from serving.gateway.shadows import Shadows
+from serving.gateway.tracing import TRACE_HEADER, read_trace_id
 from serving.monitoring.metrics import NO_VERSION, GatewayMetrics
 
 __all__ = ["FeatureReader", "GatewayConfig", "create_app"]
@@ -21,21 +30,23 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 def create_app(config: GatewayConfig) -> Flask:
     """Builds the application; connects to the model server on the first request."""
-    # The protocol's messages bring TensorFlow along; whoever only wants the configuration need not wait for it.
-    from serving.gateway.api import make_api
-    from serving.gateway.model_client import ModelClient
-
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    metrics = GatewayMetrics(config.registry if config.registry is not None else CollectorRegistry())
-    client = ModelClient(config.model_grpc, config.model_name, config.timeout_s)
-    app.register_blueprint(make_api(client, metrics, config.feature_reader))
+    metrics = GatewayMetrics(CollectorRegistry() if config.registry is None else config.registry, config.multiprocess)
+    client = ModelClient(config.model_grpc, config.model_name)
+    calls = CountedCalls(client, metrics)
+    predictor = Predictor(client, calls, Shadows(calls, metrics, config.timeout_s), TrafficFile(config.traffic))
+    spec = make_spec()
+    admission = Admission(config.max_in_flight, metrics)
+    app.register_blueprint(make_api(config, spec, client, predictor, admission, metrics))
+    app.register_blueprint(make_pages(spec))
     app.add_url_rule("/", "page", _page)
     register_error_handlers(app)
     _measure_requests(app, metrics)
@@ -49,7 +60,7 @@ def _page() -> str:
 def _measure_requests(app: Flask, metrics: GatewayMetrics) -> None:
     @app.before_request
     def start_clock() -> None:
-        g.started = time.perf_counter()
+        g.started, g.trace_id = time.perf_counter(), read_trace_id(request.headers.get("traceparent"))
 
     @app.after_request
     def finish(response: Response) -> Response:
@@ -57,9 +68,9 @@ def _measure_requests(app: Flask, metrics: GatewayMetrics) -> None:
         method = request.method if request.url_rule or request.method in _METHODS else "other"
         version = g.get("model_version", NO_VERSION)
         metrics.requests.labels(route, method, str(response.status_code), version).inc()
-        metrics.request_duration.labels(route, version).observe(time.perf_counter() - g.started)
-        response.headers.extend(_HEADERS)
+        exemplar = {"trace_id": g.trace_id}
+        metrics.request_duration.labels(route, version).observe(time.perf_counter() - g.started, exemplar)
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        response.headers[TRACE_HEADER] = g.trace_id
         return response
-
-
-_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")

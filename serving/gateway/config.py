@@ -1,12 +1,16 @@
 """What the gateway is told from outside."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
-
-from prometheus_client import CollectorRegistry
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from sazon.schema import MODEL_NAME
+
+if TYPE_CHECKING:  # its import decides whether metrics are shared between processes
+    from prometheus_client import CollectorRegistry
 
 Features = Mapping[str, float | int | None]
 
@@ -30,13 +34,19 @@ class GatewayConfig:
     Attributes:
         model_grpc: `host:port` of the model server's gRPC.
         model_name: the model asked for.
-        timeout_s: deadline of one inference.
+        timeout_s: longest time for one answer; clients may ask for less.
+        max_in_flight: predictions and explanations that one process works on at once.
         feature_reader: source of the answers' `context`; None for no context.
+        traffic: file that says which version answers; None for always the latest.
         registry: where the metrics go; None for a registry of the application's own.
+        multiprocess: directory of the metrics that several processes share; None for one process.
     """
 
     model_grpc: str
     model_name: str = MODEL_NAME
     timeout_s: float = 5.0
+    max_in_flight: int = 64
     feature_reader: FeatureReader | None = None
+    traffic: Path | None = None
     registry: CollectorRegistry | None = None
+    multiprocess: Path | None = None

@@ -20,11 +20,18 @@ _log = get_logger("gateway")
 
 
 class ApiError(ServingError):
-    """An answer that is an error; `code` is for programs, the message for people."""
+    """An answer that is an error.
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    Attributes:
+        status: of HTTP.
+        code: for programs.
+        message: for people.
+        retry_after_s: when asking again may help; None where it will not.
+    """
+
+    def __init__(self, status: int, code: str, message: str, retry_after_s: int | None = None) -> None:
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.code, self.message, self.retry_after_s = status, code, message, retry_after_s
 
 
 def register_error_handlers(app: Flask) -> None:
@@ -45,7 +52,10 @@ def _answer(status: int, code: str, message: str) -> Response:
 
 
 def _from_api_error(error: ApiError) -> Response:
-    return _answer(error.status, error.code, error.message)
+    response = _answer(error.status, error.code, error.message)
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
 
 
 def _from_http(error: HTTPException) -> Response:

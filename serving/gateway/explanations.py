@@ -4,11 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from tensorflow_serving.apis.predict_pb2 import PredictResponse
-
 from sazon.schema import OUTPUT_ATTRIBUTIONS, OUTPUT_SENTIMENT_INDEX, OUTPUT_TOKENS, SENTIMENTS
 from serving.gateway.alignment import align
 from serving.gateway.errors import ApiError
+from serving.gateway.protocol import PredictResponse
 
 _SPECIAL: Final = ("", "[CLS]", "[SEP]")
 _CONTINUATION: Final = "##"

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from tensorflow_serving.apis.predict_pb2 import PredictResponse
-
 from sazon.schema import (
     OUTPUT_SENTIMENT,
     OUTPUT_SENTIMENT_PROBS,
@@ -16,6 +14,7 @@ from sazon.schema import (
     TASTES,
 )
 from serving.gateway.errors import ApiError
+from serving.gateway.protocol import PredictResponse
 
 _DECIMALS: Final = 6
 

@@ -1,7 +1,6 @@
-"""Runs the gateway under waitress."""
+"""Runs the gateway in one process, under waitress."""
 
 import signal
-import socket
 import time
 from types import FrameType
 from typing import Any, Final
@@ -9,13 +8,11 @@ from typing import Any, Final
 from waitress import wasyncore
 from waitress.server import create_server
 
-from sazon.errors import ServingError
 from sazon.logging import get_logger
 from sazon.quiet import quiet_libraries
 from serving.gateway.app import MAX_BODY_BYTES, create_app
 from serving.gateway.config import GatewayConfig
-
-GRACE_S: Final = 10.0
+from serving.gateway.listening import GRACE_S, SPARE_THREADS, bind
 
 # Above the application's own limit, whose error is JSON; waitress' is not.
 _BUFFERED_BYTES: Final = 16 * MAX_BODY_BYTES
@@ -23,14 +20,13 @@ _BUFFERED_BYTES: Final = 16 * MAX_BODY_BYTES
 _log = get_logger("gateway")
 
 
-def run(config: GatewayConfig, host: str, port: int, threads: int = 8) -> None:
+def run(config: GatewayConfig, host: str, port: int) -> None:
     """Serves until SIGTERM or SIGINT; requests in flight get ten seconds to finish.
 
     Args:
         config: what to serve.
         host: address to listen on.
         port: 0 for any free port; the log line names it.
-        threads: requests answered at once.
 
     Raises:
         ServingError: the port is taken.
@@ -39,9 +35,13 @@ def run(config: GatewayConfig, host: str, port: int, threads: int = 8) -> None:
     stop = _StopFlag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop.set)
-    bound = _bind(host, port)
+    bound = bind(host, port)
     server: Any = create_server(
-        create_app(config), sockets=[bound], threads=threads, ident=None, max_request_body_size=_BUFFERED_BYTES
+        create_app(config),
+        sockets=[bound],
+        threads=config.max_in_flight + SPARE_THREADS,
+        ident=None,
+        max_request_body_size=_BUFFERED_BYTES,
     )
     _log.info("gateway ready: http://%s:%s, model at %s", host, bound.getsockname()[1], config.model_grpc)
     while not stop.is_set:
@@ -71,14 +71,3 @@ def _drain(server: Any) -> None:
 
 def _is_busy(server: Any) -> bool:
     return any(channel.requests or channel.total_outbufs_len for channel in server.active_channels.values())
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((host, port))
-    except OSError as error:
-        bound.close()
-        raise ServingError(f"the gateway cannot listen on {host}:{port}: {error.strerror}; choose another") from None
-    return bound

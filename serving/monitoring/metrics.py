@@ -35,6 +35,8 @@ SHADOW: Final = "shadow"
 """Value of `role` beside `serving.traffic.STABLE` and `CANARY`."""
 OK: Final = "ok"
 """Value of `outcome` for a call that was answered well."""
+BAD_ANSWER: Final = "bad_answer"
+"""Value of `outcome` for an answer in another signature."""
 NO_VERSION: Final = "none"
 """Value of `model_version` for a request that no model answered, and for a failed call to the latest version."""
 

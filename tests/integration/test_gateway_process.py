@@ -29,7 +29,7 @@ from sazon.logging import configure_logging
 from serving.gateway.app import GatewayConfig
 from serving.gateway.server import run
 configure_logging()
-run(GatewayConfig(sys.argv[1], timeout_s=2.0), "127.0.0.1", 0, threads=4)
+run(GatewayConfig(sys.argv[1], timeout_s=2.0), "127.0.0.1", 0)
 """
 
 

@@ -20,6 +20,7 @@ const PROBLEMS = {
   text_too_long: "El texto es demasiado largo.",
   unknown_region: "Esa región no está en la lista.",
   model_unavailable: "El modelo no está disponible en este momento. Espera unos segundos y prueba otra vez.",
+  overloaded: "Hay muchas consultas a la vez. Espera unos segundos y prueba otra vez.",
   model_timeout: "El modelo tardó demasiado en responder. Prueba otra vez.",
   unreachable: "No hay conexión con el servidor. Revisa tu red y prueba otra vez.",
   too_slow: "El servidor tardó demasiado en responder. Prueba otra vez.",
@@ -85,7 +86,8 @@ async function ask(route, question) {
   try {
     response = await fetch(`api/v1/${route}`, {
       method: "POST",
-      headers: { "Content-Type": "application/json" },
+      // The page has words of its own for the labels, whatever the browser speaks.
+      headers: { "Content-Type": "application/json", "Accept-Language": "*" },
       body: JSON.stringify(question),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });

@@ -1,0 +1,50 @@
+"""Starts the gateway as the settings say."""
+
+from sazon.schema import MODEL_NAME
+from sazon.settings import Settings
+from serving.gateway.config import FeatureReader, GatewayConfig
+
+
+def start(settings: Settings, model_grpc: str | None = None, host: str | None = None, port: int | None = None) -> None:
+    """Serves until SIGTERM or SIGINT.
+
+    Args:
+        settings: everything, as read.
+        model_grpc: `host:port` of the model server's gRPC; None for that of the settings.
+        host: address to listen on; None for that of the settings.
+        port: None for that of the settings.
+
+    Raises:
+        ServingError: the port is taken.
+    """
+
+    def make_config() -> GatewayConfig:
+        return GatewayConfig(
+            model_grpc=model_grpc or f"{settings.serving.host}:{settings.serving.grpc_port}",
+            model_name=MODEL_NAME,
+            timeout_s=settings.gateway.timeout_s,
+            max_in_flight=settings.gateway.max_in_flight,
+            feature_reader=_open_features(settings),
+            traffic=settings.state.traffic,
+        )
+
+    chosen_host = host or settings.gateway.host
+    chosen_port = settings.gateway.port if port is None else port
+    # Imported here: which of both it is decides how the metrics library has to be imported.
+    if settings.gateway.workers > 1:
+        from serving.gateway.workers import run_workers
+
+        run_workers(make_config, chosen_host, chosen_port, settings.gateway.workers, settings.gateway.max_in_flight)
+    else:
+        from serving.gateway.server import run
+
+        run(make_config(), chosen_host, chosen_port)
+
+
+def _open_features(settings: Settings) -> FeatureReader | None:
+    """None where no features have been materialised."""
+    if not (settings.state.features / "feature_store.yaml").exists():
+        return None
+    from serving.gateway.features import FeastFeatureReader
+
+    return FeastFeatureReader(settings.state.features)
