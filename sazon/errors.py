@@ -8,6 +8,7 @@
     │   └── AnomaliesFound          the validated data has anomalies: training stopped
     ├── RegistryError               the model registry lacks what was asked for, or cannot be reached
     └── ServingError                a server did not start, or did not answer
+        └── RolloutRunning          another process rolls out on the same state
 
 A message is one line for a terminal: what, where, what to do.
 """
@@ -51,3 +52,7 @@ class RegistryError(SazonError):
 
 class ServingError(SazonError):
     """A server could not start or did not answer in time."""
+
+
+class RolloutRunning(ServingError):
+    """Another process rolls out on the same state."""

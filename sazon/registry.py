@@ -1,9 +1,10 @@
-"""The MLflow model registry as Sazón uses it: one registered model, aliases for roles, tags for verdicts.
+"""The MLflow model registry as Sazón uses it: one registered model, aliases for roles, tags for verdicts, promotions.
 
 `champion` is what is served, `previous` what was served before, `challenger` the newest blessed version not yet
 rolled out. MLflow is imported when a `Registry` is made.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 TAG_STATUS, TAG_REASON, TAG_DIGEST, TAG_TRAINING = "status", "reason", "data_digest", "training_run_id"
+_PROMOTION = "promotion."
 CHECKPOINT_ARTIFACT = "checkpoint"
 """Where a run keeps its fine-tuned weights in transformers format."""
 BLESSED, REJECTED = "blessed", "rejected"
@@ -109,6 +111,23 @@ class Registry:
         """Changes the verdict of a version, after it was judged by other gates."""
         self._client.set_model_version_tag(MODEL_NAME, str(number), TAG_REASON, reason)
         self._client.set_model_version_tag(MODEL_NAME, str(number), TAG_STATUS, status)
+
+    def log_promotion(self, key: str, entry: dict[str, Any]) -> None:
+        """Adds to the log of promotions (who, when, why, figures); the same key again changes nothing."""
+        tag = _PROMOTION + key
+        if tag not in self._client.get_registered_model(MODEL_NAME).tags:
+            self._client.set_registered_model_tag(MODEL_NAME, tag, json.dumps(entry, ensure_ascii=False))
+
+    def promotions(self) -> list[dict[str, Any]]:
+        """The log of promotions, oldest first."""
+        try:
+            tags = self._client.get_registered_model(MODEL_NAME).tags
+        except self._error as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return []
+            raise
+        entries = [json.loads(text) for name, text in tags.items() if name.startswith(_PROMOTION)]
+        return sorted(entries, key=lambda entry: str(entry["at"]))
 
     def resolve(self, uri: str | None) -> Version:
         """Finds the version that `models:/taste/N` or `models:/taste@alias` names; the newest for None.

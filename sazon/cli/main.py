@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sazon import __version__
-from sazon.cli import data, evaluate, models, pretrain, serve, sweep, train, up, versions
+from sazon.cli import data, evaluate, models, pretrain, rollout, serve, sweep, train, up, versions
 from sazon.errors import DataError, SazonError
 from sazon.logging import configure_logging
 from sazon.quiet import quiet_libraries
@@ -21,13 +21,14 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
+app.add_typer(rollout.app, name="rollout")
 app.command("up")(up.up)
 app.command("pretrain")(pretrain.pretrain)
 app.command("train")(train.train)
 app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
 app.command("versions")(versions.versions)
-app.command("serve")(serve.serve)
+app.command("serve", context_settings=serve.SERVE_CONTEXT)(serve.serve)
 app.command("app")(serve.gateway)
 app.command("mlflow")(serve.mlflow)
 

@@ -25,6 +25,21 @@ def roll_out(saved_model: Path, version: int, served: Path, registry: Registry, 
     Returns:
         The published directory.
 
+    Raises:
+        ServingError: the published directory is not what was written.
+    """
+    target = publish(saved_model, version, served)
+    move_aliases(registry, version)
+    prune(target.parent, version, keep_versions, registry)
+    return target
+
+
+def publish(saved_model: Path, version: int, served: Path) -> Path:
+    """Puts a version, with its checksums, where model servers find it.
+
+    Returns:
+        The published directory.
+
     A directory of that number with other content (damaged, or of a registry that was deleted) is replaced.
 
     Raises:
@@ -33,15 +48,13 @@ def roll_out(saved_model: Path, version: int, served: Path, registry: Registry, 
     target = served / MODEL_NAME / str(version)
     remove_partials(target.parent)
     if target.exists() and _checksums(target) != _checksums(saved_model):
-        _retire(target)
+        retire(target)
     if not target.exists():
         with atomic_directory(target) as staging:
             shutil.copytree(saved_model, staging, dirs_exist_ok=True)
             (staging / CHECKSUMS).parent.mkdir(exist_ok=True)
             (staging / CHECKSUMS).write_text(_checksums(staging), encoding="utf-8")
     verify(target)
-    _move_aliases(registry, version)
-    _prune(target.parent, version, keep_versions, registry)
     return target
 
 
@@ -66,7 +79,8 @@ def _checksums(folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _move_aliases(registry: Registry, version: int) -> None:
+def move_aliases(registry: Registry, version: int) -> None:
+    """Makes a version champion, and the champion the previous one; safe to repeat."""
     champion = registry.with_alias(CHAMPION)
     if champion is None or champion.number != version:
         if champion is not None:
@@ -77,7 +91,7 @@ def _move_aliases(registry: Registry, version: int) -> None:
         registry.drop_alias(CHALLENGER)
 
 
-def _prune(model_dir: Path, version: int, keep_versions: int, registry: Registry) -> None:
+def prune(model_dir: Path, version: int, keep_versions: int, registry: Registry) -> None:
     """Removes old versions, and those above the champion: a model server serves the greatest number it finds."""
     numbers = sorted((int(path.name) for path in model_dir.iterdir() if path.name.isdigit()), reverse=True)
     holders = (registry.with_alias(CHAMPION), registry.with_alias(PREVIOUS))
@@ -85,11 +99,12 @@ def _prune(model_dir: Path, version: int, keep_versions: int, registry: Registry
     kept = set(below[:keep_versions]) | {holder.number for holder in holders if holder and holder.number <= version}
     for number in numbers:
         if number not in kept:
-            _retire(model_dir / str(number))
+            retire(model_dir / str(number))
 
 
-def _retire(folder: Path) -> None:
+def retire(folder: Path) -> None:
     """Takes a version away in one step; a kill in between leaves only what the next rollout sweeps."""
     leaving = folder.with_name(f".{folder.name}.retired.partial")
+    shutil.rmtree(leaving, ignore_errors=True)
     folder.rename(leaving)
     shutil.rmtree(leaving)

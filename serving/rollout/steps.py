@@ -1,0 +1,193 @@
+"""The steps of a rollout but the judged ones; each may be killed anywhere and done again."""
+
+import contextlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sazon.errors import ServingError
+from sazon.registry import CHALLENGER, CHAMPION, PREVIOUS
+from sazon.schema import MODEL_NAME
+from serving.rollout.publishing import move_aliases, prune, publish, retire
+from serving.rollout.replay import complaint, read_texts, replay
+from serving.rollout.server_control import AVAILABLE, END, VersionState
+from serving.rollout.store import Rollout, now
+from serving.rollout.verification import verify_apart
+from serving.rollout.workplace import Failed, Passed, Result, Waiting, Workplace, addresses
+from serving.traffic import CANARY, STABLE, Traffic
+
+_MEMORY_SLACK_MIB = 64.0
+"""Two loads of one model differ by so much."""
+
+
+def verify(place: Workplace, rollout: Rollout) -> Result:
+    """Fetches the version from the registry and proves, in another process, that it can be served."""
+    place.tell("fetching the version")
+    staged = publish(_download(place, rollout.version), rollout.version, _staging(place))
+    champion = _served(place, rollout.champion) if rollout.champion else None
+    place.tell("verifying it in a process of its own")
+    figures = verify_apart(staged, champion if champion is not None and champion.is_dir() else None)
+    limit = place.settings.rollout.memory_growth * figures.get("champion_memory_mib", 0.0) + _MEMORY_SLACK_MIB
+    if "champion_memory_mib" in figures and figures["memory_mib"] > limit:
+        return Failed(f"takes {figures['memory_mib']:.0f} MiB of memory, want at most {limit:.0f}", figures)
+    return Passed("whole, with the signature, loads and answers", figures)
+
+
+def load(place: Workplace, rollout: Rollout) -> Result:
+    """Publishes the version and has the servers load it beside the champion, which alone answers.
+
+    The servers are held to the champion before the directory appears: by default they would turn to it at once.
+    """
+    old, new, asked = rollout.champion, rollout.version, rollout.work.get("asked", False)
+    stable = {} if old is None else {STABLE: old}
+    both = [number for number in (old, new) if number is not None]
+    if not asked:
+        if old is not None:
+            place.route(Traffic(stable=old))
+            place.tell(f"model servers: version {old} alone")
+            place.servers.assign([old], stable)
+        place.tell("publishing the version")
+        publish(_staging(place) / MODEL_NAME / str(new), new, place.settings.state.served)
+    place.servers.assign(both, stable)
+    states = place.servers.states()
+    state = states.get(new, VersionState("UNKNOWN"))
+    if asked and state.state == END and state.error:
+        return Failed(f"the model server cannot load it: {state.error}")
+    if any(number not in states or states[number].state != AVAILABLE for number in both):
+        return Waiting({"asked": True}, f"version {new} is {state.state}")
+    if old is not None:
+        place.tell("model servers: label canary")
+        place.servers.assign(both, {STABLE: old, CANARY: new})
+    return Passed("loaded beside the champion" if old is not None else "loaded")
+
+
+def replay_texts(place: Workplace, rollout: Rollout) -> Result:
+    """Asks both versions the golden set and recorded texts."""
+    settings = place.settings.rollout
+    texts = read_texts(settings.replay, settings.replay_texts)
+    if not texts or rollout.champion is None:
+        return Passed("nothing to replay")
+    place.tell(f"replaying {len(texts)} texts")
+    figures = replay(addresses(place.settings)[0], rollout.champion, rollout.version, texts)
+    problem = complaint(figures, settings)
+    return Failed(f"replay: {problem}", figures) if problem else Passed("agrees with the champion", figures)
+
+
+def promote(place: Workplace, rollout: Rollout) -> Result:
+    """Makes the version champion everywhere; the champion stays loaded, for a rollback at once."""
+    old, new = rollout.champion, rollout.version
+    place.tell("model servers: label stable")
+    place.servers.assign([number for number in (old, new) if number is not None], {STABLE: new})
+    place.route(Traffic(stable=new))
+    place.tell("registry: aliases")
+    move_aliases(place.registry, new)
+    place.tell("registry: log")
+    _log(place, rollout, "promoted", rollout.approved_by or rollout.started_by, "within all margins")
+    place.tell("tidying up")
+    _tidy(place, new)
+    return Passed("promoted")
+
+
+def roll_back(place: Workplace, rollout: Rollout) -> Result:
+    """Gives all requests to the champion, then takes the version away.
+
+    The order matters: gateways first, so that nobody asks for a version that is gone.
+    """
+    old = rollout.champion
+    if old is not None:
+        place.route(Traffic(stable=old))
+    settled = rollout.work.get("settled", False)
+    if not settled:
+        return Waiting({"settled": True}, "gateways turn to the champion")
+    _restore_aliases(place, rollout)
+    if old is not None:
+        place.tell(f"model servers: version {old} alone")
+        place.servers.assign([old], {STABLE: old})
+    place.tell("withdrawing the version")
+    finish_rollback(place, rollout)
+    return Passed(rollout.reason)
+
+
+def finish_rollback(place: Workplace, rollout: Rollout) -> None:
+    """What of a rollback needs no server."""
+    _restore_aliases(place, rollout)
+    if _served(place, rollout.version).exists():
+        retire(_served(place, rollout.version))
+    shutil.rmtree(_staging(place), ignore_errors=True)
+    _log(place, rollout, "rolled back", rollout.aborted_by or rollout.started_by, rollout.reason)
+
+
+def revert(place: Workplace, rollout: Rollout) -> Result:
+    """Goes back from the champion to `rollout.version`, at once where that is still loaded."""
+    bad, good = rollout.champion, rollout.version
+    if not _served(place, good).exists():
+        place.tell("publishing the version again")
+        publish(_download(place, good), good, place.settings.state.served)
+    state = place.servers.states().get(good, VersionState("UNKNOWN"))
+    if state.state != AVAILABLE:
+        place.servers.assign([number for number in (bad, good) if number is not None], {})
+        return Waiting({}, f"version {good} is {state.state}")
+    place.route(Traffic(stable=good))
+    if not rollout.work.get("settled", False):
+        return Waiting({"settled": True}, f"gateways turn to version {good}")
+    place.tell("model servers: label stable")
+    place.servers.assign([good], {STABLE: good})
+    place.tell("registry: aliases")
+    place.registry.set_alias(CHAMPION, good)
+    place.registry.drop_alias(PREVIOUS)
+    place.tell("registry: log")
+    _log(place, rollout, "reverted", rollout.started_by, rollout.reason)
+    place.tell("tidying up")
+    _tidy(place, good)
+    return Passed(f"version {good} answers again")
+
+
+def _restore_aliases(place: Workplace, rollout: Rollout) -> None:
+    """A promotion that failed half-way may have moved them."""
+    registry, old = place.registry, rollout.champion
+    champion, challenger = registry.with_alias(CHAMPION), registry.with_alias(CHALLENGER)
+    if champion is not None and champion.number == rollout.version:
+        if old is None:
+            registry.drop_alias(CHAMPION)
+        else:
+            registry.set_alias(CHAMPION, old)
+    if rollout.previous is not None:
+        registry.set_alias(PREVIOUS, rollout.previous)
+    elif registry.with_alias(PREVIOUS) is not None:
+        registry.drop_alias(PREVIOUS)
+    if challenger is not None and challenger.number == rollout.version:
+        registry.drop_alias(CHALLENGER)
+
+
+def _log(place: Workplace, rollout: Rollout, action: str, by: str, why: str) -> None:
+    entry: dict[str, Any] = {
+        "action": action,
+        "version": rollout.version,
+        "from": rollout.champion,
+        "by": by,
+        "at": now(),
+        "why": why,
+        "figures": rollout.figures,
+    }
+    place.registry.log_promotion(f"{rollout.id:06d}-{action.replace(' ', '-')}-{rollout.started_at}", entry)
+
+
+def _tidy(place: Workplace, champion: int) -> None:
+    """Failing here must not undo a promotion; the next rollout tidies again."""
+    shutil.rmtree(_staging(place), ignore_errors=True)
+    with contextlib.suppress(OSError):
+        prune(place.settings.state.served / MODEL_NAME, champion, place.settings.serving.keep_versions, place.registry)
+
+
+def _download(place: Workplace, number: int) -> Path:
+    return place.registry.download(place.registry.resolve(f"models:/{MODEL_NAME}/{number}"))
+
+
+def _staging(place: Workplace) -> Path:
+    return place.settings.state.rollouts / "staged"
+
+
+def _served(place: Workplace, number: int | None) -> Path:
+    if number is None:
+        raise ServingError("no version is served yet")
+    return place.settings.state.served / MODEL_NAME / str(number)

@@ -1,0 +1,104 @@
+"""The judged steps: a share of the requests goes to the new version while its figures are compared."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from sazon.errors import ServingError
+from serving.monitoring.metrics import SHADOW
+from serving.rollout.figures import Figures, Window, counts_as_json, counts_from_json
+from serving.rollout.judgement import Bounds, Judge, Judgement, Verdict
+from serving.rollout.server_control import AVAILABLE
+from serving.rollout.store import Rollout
+from serving.rollout.workplace import Failed, Passed, Result, Waiting, Workplace
+from serving.traffic import CANARY, STABLE, Traffic
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One judged step.
+
+    Attributes:
+        role: in which the version is asked, `shadow` or `canary`.
+        share: of requests.
+        steps: how many judged steps the rollout has, for the division of alpha.
+        needs_approval: whether a person must agree before it passes.
+    """
+
+    role: str
+    share: float
+    steps: int
+    needs_approval: bool = False
+
+    def __call__(self, place: Workplace, rollout: Rollout) -> Result:
+        """One look at the metrics."""
+        assert rollout.champion is not None
+        champion, work = rollout.champion, rollout.work
+        bounds = Bounds(tuple(work["bounds"][0]), work["bounds"][1]) if "bounds" in work else None
+        # Nobody is exposed before it is known what to compare with.
+        place.route(self._traffic(rollout) if bounds else Traffic(stable=champion))
+        blind_since = work.get("blind_since")
+        try:
+            _keep_loaded(place, rollout)
+            reading = place.reader.read()
+        except ServingError as error:
+            since = blind_since or time.time()
+            if time.time() - since > place.settings.rollout.blind_timeout_s:
+                return Failed(f"flying blind: {error}")
+            return Waiting({**work, "blind_since": since}, str(error))
+        window = Window.from_json(work.get("window", {})).add(reading)
+        kept: dict[str, Any] = {name: work[name] for name in ("bounds", "reference") if name in work}
+        if bounds is None:
+            return self._measure_champion(place, champion, window, kept)
+        judgement = self._judge(place, rollout, window.figures, bounds)
+        if judgement.verdict is Verdict.WORSE:
+            return Failed(f"{judgement.reason}", judgement.figures)
+        approved = rollout.approved_by is not None or not self.needs_approval
+        if judgement.verdict is Verdict.GOOD and approved and not rollout.paused:
+            return Passed(judgement.reason, judgement.figures, self._carried(rollout, window, kept))
+        waits = judgement.reason if approved else "waits for approval (sazon rollout approve --by NAME)"
+        return Waiting({**kept, "window": window.as_json(), "figures": judgement.figures}, waits)
+
+    def _traffic(self, rollout: Rollout) -> Traffic:
+        shares = {"shadow_share" if self.role == SHADOW else "canary_share": self.share}
+        return Traffic(stable=rollout.champion, canary=rollout.version, **shares)
+
+    def _measure_champion(self, place: Workplace, champion: int, window: Window, kept: dict[str, Any]) -> Result:
+        figures, wanted = window.figures, place.settings.rollout.min_samples
+        if figures.slower_than(STABLE, champion, 0.0).total < wanted:
+            calls = figures.calls(STABLE, champion)
+            return Waiting({**kept, "window": window.as_json()}, f"champion: {calls:.0f} of {wanted} calls")
+        bounds = Bounds.of(figures, champion)
+        kept["bounds"] = [list(bounds.median), bounds.tail]
+        return Waiting({**kept, "window": window.opened_anew().as_json()}, "the champion's latency is known")
+
+    def _judge(self, place: Workplace, rollout: Rollout, figures: Figures, bounds: Bounds) -> Judgement:
+        assert rollout.champion is not None
+        judge = Judge(place.settings.rollout, rollout.champion, rollout.version, self.steps)
+        reference = figures
+        if self.share == 1.0 and self.role == CANARY:
+            # The champion answers nothing any more: its figures of the step before stand in.
+            reference = Figures(counts_from_json(rollout.work.get("reference", [])))
+        return judge.judge(self.role, figures, reference, bounds)
+
+    def _carried(self, rollout: Rollout, window: Window, kept: dict[str, Any]) -> dict[str, Any]:
+        champions = {
+            series: count
+            for series, count in window.gained.items()
+            if series.role == STABLE and series.version == rollout.champion
+        }
+        return {**kept, "reference": counts_as_json(champions), "window": window.opened_anew().as_json()}
+
+
+def _keep_loaded(place: Workplace, rollout: Rollout) -> None:
+    """A model server that was started anew has to be told again."""
+    states = place.servers.states()
+    wanted = {STABLE: rollout.champion, CANARY: rollout.version}
+    loaded = {
+        label: number
+        for label, number in wanted.items()
+        if number is not None and number in states and states[number].state == AVAILABLE
+    }
+    if len(loaded) < len(wanted) or place.servers.labelled(CANARY) != rollout.version:
+        place.tell("model servers: both versions again")
+        place.servers.assign([number for number in wanted.values() if number is not None], loaded)
