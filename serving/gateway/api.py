@@ -17,9 +17,9 @@ from serving.gateway.languages import Language, read_language, translate_explana
 from serving.gateway.model_client import ModelClient
 from serving.gateway.predictor import Predictor
 from serving.gateway.questions import ExplainedQuestion, Question
+from serving.gateway.routing import KEY_HEADER
 from serving.monitoring.metrics import GatewayMetrics
 
-KEY_HEADER = "X-Request-Key"
 _PROBLEMS = dict.fromkeys(("HTTP_400", "HTTP_413", "HTTP_415", "HTTP_429", "HTTP_500", "HTTP_503", "HTTP_504"), Failure)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from serving.gateway.errors import ApiError
 
 TIMEOUT_HEADER: Final = "X-Timeout-Ms"
+MAX_TIMEOUT_MS: Final = 999_999_999
 
 _MILLISECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
 

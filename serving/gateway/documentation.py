@@ -5,11 +5,15 @@ from importlib import resources
 from typing import Final
 
 from flask import Blueprint, Response, abort, jsonify, render_template
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from spectree import SpecTree
 
 from sazon import __version__
+from serving.gateway.answers import Failure
+from serving.gateway.deadlines import MAX_TIMEOUT_MS, TIMEOUT_HEADER
 from serving.gateway.languages import Language
+from serving.gateway.questions import drop_default
+from serving.gateway.routing import KEY_HEADER
 
 _FILES: Final = {"swagger_bundle.js": "text/javascript", "swagger_style.css": "text/css"}
 _POLICY: Final = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
@@ -18,25 +22,46 @@ _POLICY: Final = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 
 class Choices(BaseModel):
     """Query parameters of an answer with labels."""
 
-    lang: Language | None = Field(None, description="of the labels; else as Accept-Language, else the schema's own")
+    lang: Language = Field(
+        "es",
+        json_schema_extra=drop_default,
+        description="of the labels; else as Accept-Language says",
+    )
 
 
 class Wishes(BaseModel):
     """Headers that a client may send."""
 
-    model_config = ConfigDict(populate_by_name=True)
-
-    key: str | None = Field(
-        None, alias="X-Request-Key", description="requests of the same key are answered by the same version"
+    key: str = Field(
+        "",
+        alias=KEY_HEADER,
+        json_schema_extra=drop_default,
+        description="requests of the same key are answered by the same version; by default the texts are the key",
     )
-    timeout_ms: int | None = Field(
-        None, alias="X-Timeout-Ms", ge=1, description="milliseconds to wait, at most the gateway's own limit"
+    timeout_ms: int = Field(
+        0,
+        alias=TIMEOUT_HEADER,
+        ge=1,
+        le=MAX_TIMEOUT_MS,
+        json_schema_extra=drop_default,
+        description="milliseconds to wait, at most the gateway's own limit",
     )
 
 
 def make_spec() -> SpecTree:
     """A description without routes; the routes add themselves."""
-    return SpecTree("flask", title="Sazón", version=__version__, annotations=False, mode="strict", path="openapi.json")
+    return SpecTree(
+        "flask",
+        title="Sazón",
+        version=__version__,
+        mode="strict",
+        annotations=False,
+        # The routes check and answer by themselves; what any of them may answer is that it failed.
+        validation_error_status=500,
+        validation_error_model=Failure,
+        naming_strategy=lambda model: model.__name__,
+        nested_naming_strategy=lambda _parent, child: child,
+    )
 
 
 def make_pages(spec: SpecTree) -> Blueprint:

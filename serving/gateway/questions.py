@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from sazon.schema import MAX_TEXT_CHARS, REGIONS
@@ -36,17 +36,21 @@ def _check_region(value: str) -> str:
     return value
 
 
-Text = Annotated[
-    str,
-    AfterValidator(_check_text),
-    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_TEXT_CHARS, "pattern": r"\S"}),
-]
+def _string(**limits: Any) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", **limits})
+
+
+Text = Annotated[str, AfterValidator(_check_text), _string(minLength=1, maxLength=MAX_TEXT_CHARS, pattern=r"\S")]
+Texts = Annotated[list[Text], FailFast()]
 Product = Annotated[
-    str,
-    AfterValidator(_check_product),
-    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_PRODUCT_CHARS, "pattern": r"\S"}),
+    str, AfterValidator(_check_product), _string(minLength=1, maxLength=MAX_PRODUCT_CHARS, pattern=r"\S")
 ]
-Region = Annotated[str, AfterValidator(_check_region), Field(json_schema_extra={"enum": list(REGIONS)})]
+Region = Annotated[str, AfterValidator(_check_region), _string(enum=list(REGIONS))]
+
+
+def drop_default(schema: dict[str, Any]) -> None:
+    """For a field that may be left out but has no value then."""
+    schema.pop("default", None)
 
 
 def _one_of_both(schema: dict[str, Any]) -> None:
@@ -58,8 +62,8 @@ class Question(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_one_of_both)
 
-    text: Text = Field("", examples=["¡Qué rico el ceviche!"])
-    texts: Annotated[list[Text], FailFast()] = Field([], min_length=1, max_length=MAX_TEXTS)
+    text: Text = Field("", examples=["¡Qué rico el ceviche!"], json_schema_extra=drop_default)
+    texts: Texts = Field([], min_length=1, max_length=MAX_TEXTS, json_schema_extra=drop_default)
     product: Product | None = Field(None, examples=["ceviche"])
     region: Region | None = Field(None, examples=["Lima"])
 
@@ -78,4 +82,4 @@ class Question(BaseModel):
 class ExplainedQuestion(Question):
     """As a question, of fewer texts."""
 
-    texts: Annotated[list[Text], FailFast()] = Field([], min_length=1, max_length=MAX_EXPLAINED_TEXTS)
+    texts: Texts = Field([], min_length=1, max_length=MAX_EXPLAINED_TEXTS, json_schema_extra=drop_default)

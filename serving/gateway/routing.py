@@ -11,6 +11,7 @@ from sazon.errors import ServingError
 from sazon.logging import get_logger
 from serving.traffic import CANARY, STABLE, Traffic
 
+KEY_HEADER: Final = "X-Request-Key"
 CHECK_S: Final = 1.0
 
 _log = get_logger("gateway")

@@ -13,6 +13,7 @@ from sazon.quiet import quiet_libraries
 from serving.gateway.app import MAX_BODY_BYTES, create_app
 from serving.gateway.config import GatewayConfig
 from serving.gateway.listening import GRACE_S, SPARE_THREADS, bind
+from serving.gateway.malformed import Channel
 
 # Above the application's own limit, whose error is JSON; waitress' is not.
 _BUFFERED_BYTES: Final = 16 * MAX_BODY_BYTES
@@ -43,6 +44,7 @@ def run(config: GatewayConfig, host: str, port: int) -> None:
         ident=None,
         max_request_body_size=_BUFFERED_BYTES,
     )
+    server.channel_class = Channel
     _log.info("gateway ready: http://%s:%s, model at %s", host, bound.getsockname()[1], config.model_grpc)
     while not stop.is_set:
         wasyncore.loop(timeout=0.5, map=server._map, count=1)

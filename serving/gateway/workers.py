@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 from sazon.logging import get_logger
 from sazon.quiet import quiet_libraries
 from serving.gateway.config import GatewayConfig
 from serving.gateway.listening import GRACE_S, SPARE_THREADS, bind
+from serving.gateway.malformed import write_gunicorn_error
 
 _SHARED_METRICS: Final = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -55,6 +57,7 @@ def run_workers(
         "child_exit": _forget_worker,
         "on_exit": lambda _arbiter: shutil.rmtree(shared, ignore_errors=True),
     }
+    util.write_error = write_gunicorn_error
     _Gateway(lambda: replace(make_config(), multiprocess=shared), options).run()
 
 

@@ -4,18 +4,12 @@ import json
 import math
 import re
 import time
-from concurrent import futures
 from contextlib import contextmanager
 
 import grpc
 import pytest
+from gateway_model import FakeModel, served
 from prometheus_client import CollectorRegistry
-from tensorflow_serving.apis import (
-    get_model_status_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
 
 from sazon.schema import MAX_TEXT_CHARS, REGIONS, SENTIMENTS, TASTES
 from serving.gateway.app import GatewayConfig, create_app
@@ -23,63 +17,6 @@ from serving.gateway.questions import MAX_EXPLAINED_TEXTS, MAX_TEXTS
 from serving.monitoring import metrics
 
 PREDICT, EXPLAIN = "/api/v1/predict", "/api/v1/explain"
-
-
-class FakeModel(prediction_service_pb2_grpc.PredictionServiceServicer, model_service_pb2_grpc.ModelServiceServicer):
-    """Version 7 finds everything positive and spicy, because of its first word and despite its last.
-
-    `failure` and `delay_s` make it misbehave; without `explains` it is an older version, without `reads_context` one
-    of texts alone.
-    """
-
-    def __init__(self):
-        self.failure, self.delay_s, self.asked, self.width = None, 0.0, [], len(TASTES)
-        self.reads_context, self.contexts = True, []
-        self.explains, self.unknown = True, grpc.StatusCode.FAILED_PRECONDITION
-
-    def Predict(self, request, context):  # noqa: N802
-        time.sleep(self.delay_s)
-        if self.failure:
-            context.abort(self.failure, "Traceback: secret internals")
-        texts = [value.decode() for value in request.inputs["text"].string_val]
-        self.asked.append((request.model_spec.name, texts))
-        response = predict_pb2.PredictResponse()
-        response.model_spec.version.value = 7
-        outputs = response.outputs
-        if request.model_spec.signature_name == "explain":
-            if not self.explains:
-                context.abort(self.unknown, 'Serving signature key "explain" not found.')
-            self._explain(texts, outputs)
-            return response
-        if request.model_spec.signature_name == "contextual":
-            if not self.reads_context:
-                context.abort(self.unknown, 'Serving signature key "contextual" not found.')
-            tensor = request.inputs["context"]
-            self.contexts.append((tuple(dim.size for dim in tensor.tensor_shape.dim), list(tensor.float_val)))
-        outputs["sentiment"].string_val.extend([b"positive"] * len(texts))
-        outputs["sentiment_probs"].float_val.extend([0.1, 0.2, 0.7] * len(texts))
-        outputs["tastes"].string_val.extend([b"picante|acido", b""][: len(texts)] or [b""])
-        outputs["tastes"].string_val.extend([b""] * (len(texts) - 2))
-        outputs["taste_probs"].float_val.extend([0.25] * self.width * len(texts))
-        return response
-
-    def _explain(self, texts, outputs):
-        rows = [["[CLS]", *text.lower().split(), "[SEP]"] for text in texts]
-        width = max(map(len, rows)) - (self.width < len(TASTES))
-        for row in rows:
-            padding = width - len(row)
-            outputs["tokens"].string_val.extend(token.encode() for token in [*row, *[""] * padding])
-            middle = [0.0] * (len(row) - 4)
-            outputs["attributions"].float_val.extend([0.0, 0.5, *middle, -0.25, 0.0, *[0.0] * padding])
-        outputs["sentiment_index"].int_val.extend([SENTIMENTS.index("positive")] * len(texts))
-
-    def GetModelStatus(self, request, context):  # noqa: N802
-        if self.failure:
-            context.abort(self.failure, "no")
-        response = get_model_status_pb2.GetModelStatusResponse()
-        response.model_version_status.add(version=8, state=20)
-        response.model_version_status.add(version=7, state=30)
-        return response
 
 
 class Features:
@@ -104,13 +41,8 @@ def model():
 
 @pytest.fixture
 def address(model):
-    server = grpc.server(futures.ThreadPoolExecutor(2))
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(model, server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(model, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield f"127.0.0.1:{port}"
-    server.stop(None)
+    with served(model) as address:
+        yield address
 
 
 @pytest.fixture
