@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from scipy.optimize import minimize_scalar
-from scipy.special import betaln, xlog1py, xlogy
 
 _PRIOR: Final = 0.5
 """Of Jeffreys and of Krichevsky–Trofimov: costs least in the worst case, about half a logarithm of the sample."""
@@ -73,19 +72,25 @@ def evidence_below(share: Share, reference: Share | float, margin: float) -> flo
 def _least_on_boundary(share: Share, reference: Share | float, margin: float) -> float:
     """The hypothesis is convex and the likelihood quasi-concave: its best pair is one `margin` apart."""
     if not isinstance(reference, Share):
-        return max(0.0, _log_ratio(share, reference + margin))
+        return max(0.0, _log_averaged(share) - _log_likelihood(share, reference + margin))
     low, high = max(0.0, -margin) + _EDGE, min(1.0, 1.0 - margin) - _EDGE
 
-    def evidence(supposed: float) -> float:
-        return _log_ratio(share, supposed + margin) + _log_ratio(reference, supposed)
+    def unlikelihood(supposed: float) -> float:
+        return -_log_likelihood(share, supposed + margin) - _log_likelihood(reference, supposed)
 
-    found = minimize_scalar(evidence, bounds=(low, high), method="bounded", options={"xatol": 1e-9})
-    return max(0.0, float(found.fun))
+    found = minimize_scalar(unlikelihood, bounds=(low, high), method="bounded", options={"xatol": 1e-8})
+    return max(0.0, _log_averaged(share) + _log_averaged(reference) + float(found.fun))
 
 
-def _log_ratio(share: Share, supposed: float) -> float:
-    """Logarithm of the averaged likelihood over the likelihood at the supposed share."""
+def _log_averaged(share: Share) -> float:
     misses = share.total - share.hits
-    averaged = betaln(_PRIOR + share.hits, _PRIOR + misses) - betaln(_PRIOR, _PRIOR)
+    return _log_beta(_PRIOR + share.hits, _PRIOR + misses) - _log_beta(_PRIOR, _PRIOR)
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+
+def _log_likelihood(share: Share, supposed: float) -> float:
     supposed = min(max(supposed, _EDGE), 1.0 - _EDGE)
-    return float(averaged - xlogy(share.hits, supposed) - xlog1py(misses, -supposed))
+    return share.hits * math.log(supposed) + (share.total - share.hits) * math.log1p(-supposed)
