@@ -99,6 +99,6 @@ def _keep_loaded(place: Workplace, rollout: Rollout) -> None:
         for label, number in wanted.items()
         if number is not None and number in states and states[number].state == AVAILABLE
     }
-    if len(loaded) < len(wanted) or place.servers.labelled(CANARY) != rollout.version:
+    if len(loaded) < len(wanted) or any(place.servers.labelled(label) != wanted[label] for label in wanted):
         place.tell("model servers: both versions again")
         place.servers.assign([number for number in wanted.values() if number is not None], loaded)
