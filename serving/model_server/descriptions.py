@@ -9,9 +9,9 @@ from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRespo
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusResponse
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
+from serving.model_server.catalogue import Catalogue
 from serving.model_server.routes import ModelTarget
 from serving.model_server.statuses import invalid_argument
-from serving.model_server.versions import Versions
 
 
 class NamesModel(Protocol):
@@ -31,7 +31,11 @@ def read_target(request: NamesModel) -> ModelTarget:
     """
     if not request.HasField("model_spec"):
         raise invalid_argument("Missing ModelSpec")
-    spec = request.model_spec
+    return read_spec(request.model_spec)
+
+
+def read_spec(spec: ModelSpec) -> ModelTarget:
+    """The model that a spec names; see `read_target`."""
     match spec.WhichOneof("version_choice"):
         case "version":
             return ModelTarget(spec.name, version=spec.version.value)
@@ -40,26 +44,26 @@ def read_target(request: NamesModel) -> ModelTarget:
     return ModelTarget(spec.name)
 
 
-def describe_statuses(versions: Versions, target: ModelTarget) -> GetModelStatusResponse:
+def describe_statuses(catalogue: Catalogue, target: ModelTarget) -> GetModelStatusResponse:
     """States of the versions asked for, newest first.
 
     Raises:
         StatusError: no such model or version.
     """
     response = GetModelStatusResponse()
-    for status in versions.statuses(target):
+    for status in catalogue.statuses(target):
         entry = response.model_version_status.add(version=status.version, state=int(status.state))
         entry.status.error_code, entry.status.error_message = int(status.code), status.message
     return response
 
 
-def describe_model(versions: Versions, target: ModelTarget) -> GetModelMetadataResponse:
+def describe_model(catalogue: Catalogue, target: ModelTarget) -> GetModelMetadataResponse:
     """Signatures of the version that would answer.
 
     Raises:
         StatusError: no such model, version or label.
     """
-    with versions.lease(target) as servable:
+    with catalogue.lease(target) as servable:
         response = GetModelMetadataResponse()
         response.model_spec.name = target.name
         response.model_spec.version.value = servable.version
@@ -68,14 +72,14 @@ def describe_model(versions: Versions, target: ModelTarget) -> GetModelMetadataR
     return response
 
 
-def statuses_json(versions: Versions, target: ModelTarget) -> bytes:
+def statuses_json(catalogue: Catalogue, target: ModelTarget) -> bytes:
     """`describe_statuses` for REST."""
-    return _pretty(_as_dict(describe_statuses(versions, target)))
+    return _pretty(_as_dict(describe_statuses(catalogue, target)))
 
 
-def model_json(versions: Versions, target: ModelTarget) -> bytes:
+def model_json(catalogue: Catalogue, target: ModelTarget) -> bytes:
     """`describe_model` for REST."""
-    response = describe_model(versions, target)
+    response = describe_model(catalogue, target)
     signatures = SignatureDefMap()
     response.metadata["signature_def"].Unpack(signatures)
     spec = _as_dict(response.model_spec)

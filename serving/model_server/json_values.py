@@ -92,17 +92,22 @@ def _collect(
 
 def _converter(dtype: str) -> Callable[[Any], Any]:
     if dtype == "string":
-        return _bytes
+        return decode_bytes
     if dtype == "bool":
         return _boolean
     if dtype in _EXACT_INTEGERS:
-        return lambda value: _decimal(value, dtype)
+        return lambda value: decode_decimal(value, dtype)
     if dtype in _INTEGER_RANGES:
         return lambda value: _integer(value, dtype)
     raise StatusError(Code.UNIMPLEMENTED, f"Conversion of JSON Value to type: {dtype}")
 
 
-def _bytes(value: Any) -> bytes:
+def decode_bytes(value: Any) -> bytes:
+    """A string, or what `{"b64": …}` stands for.
+
+    Raises:
+        StatusError: neither of them.
+    """
     if isinstance(value, str):
         try:
             return value.encode("utf-8", "surrogateescape")
@@ -133,7 +138,12 @@ def _integer(value: Any, dtype: str) -> int:
     return value
 
 
-def _decimal(value: Any, dtype: str) -> float:
+def decode_decimal(value: Any, dtype: str) -> float:
+    """A number that the type can hold.
+
+    Raises:
+        StatusError: no number, or one that is too large.
+    """
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise _type_error(value, dtype)
     too_large = (
@@ -147,10 +157,11 @@ def _decimal(value: Any, dtype: str) -> float:
 
 
 def _type_error(value: Any, dtype: str) -> StatusError:
-    return invalid_argument(f"JSON Value: {quote(value)} Type: {_json_type(value)} is not of expected type: {dtype}")
+    return invalid_argument(f"JSON Value: {quote(value)} Type: {json_type(value)} is not of expected type: {dtype}")
 
 
-def _json_type(value: Any) -> str:
+def json_type(value: Any) -> str:
+    """The kind of a JSON value, as messages name it."""
     if value is None or isinstance(value, bool):
         return {None: "Null", False: "False", True: "True"}[value]
     names: dict[type, str] = {str: "String", dict: "Object", list: "Array"}

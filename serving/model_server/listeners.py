@@ -4,16 +4,28 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import uvicorn
 
 from sazon.errors import ServingError
-from serving.model_server.rpc import SERVER_OPTIONS
+from serving.model_server.config_files import TlsOptions
+from serving.model_server.options import ListenOptions
 
-KEEP_ALIVE_S = 75
+SERVER_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", 2**31 - 1),
+    ("grpc.max_send_message_length", 2**31 - 1),
+    # A second server on the same port must fail, not share its requests.
+    ("grpc.so_reuseport", 0),
+)
+
+KEEP_ALIVE_S: Final = 75
 """Longer than the idle time of usual client pools, so that no request meets a closing connection."""
+
+
+_CLOSE_S: Final = 1
+"""The answers just given get so long to reach their clients."""
 
 
 class RestListener:
@@ -52,10 +64,10 @@ class RestListener:
         self._serving = asyncio.create_task(self._server.serve(sockets=[bound]))
         await self._server.ready.wait()
 
-    async def stop(self, grace_s: int) -> None:
-        """Closes the port; requests in flight get `grace_s` to finish."""
+    async def stop(self) -> None:
+        """Closes the port; nothing is in flight any more, or was given up."""
         if self._server is not None and self._serving is not None:
-            self._server.config.timeout_graceful_shutdown = grace_s
+            self._server.config.timeout_graceful_shutdown = _CLOSE_S
             self._server.should_exit = True
             await self._serving
 
@@ -63,34 +75,49 @@ class RestListener:
 class GrpcListener:
     """Serves gRPC handlers."""
 
-    def __init__(self, handlers: Sequence[grpc.GenericRpcHandler], host: str, port: int) -> None:
-        self._handlers, self._host, self._port = handlers, host, port
+    def __init__(self, handlers: Sequence[grpc.GenericRpcHandler], options: ListenOptions) -> None:
+        self._handlers, self._options = handlers, options
+        self._port = options.grpc_port
         self._server: grpc.aio.Server | None = None
 
     @property
     def address(self) -> str:
         """`host:port` with the port that was really bound."""
-        return f"{self._host}:{self._port}"
+        return f"{self._options.host}:{self._port}"
 
     async def start(self) -> None:
-        """Opens the port.
+        """Opens the port, and the Unix socket where one is asked for.
 
         Raises:
-            ServingError: the port is taken or the host is not ours.
+            ServingError: the port is taken, the host is not ours, or the certificates are bad.
         """
-        server = grpc.aio.server(options=SERVER_OPTIONS)
+        server = grpc.aio.server(options=(*SERVER_OPTIONS, *self._options.grpc_arguments))
         server.add_generic_rpc_handlers(tuple(self._handlers))
         try:
-            self._port = server.add_insecure_port(self.address)
+            self._port = _add_port(server, self.address, self._options.tls)
+            if self._options.grpc_socket:
+                server.add_insecure_port(f"unix:{self._options.grpc_socket}")
         except RuntimeError:
-            raise ServingError(f"gRPC cannot listen on {self.address}: choose another port") from None
+            where = " or ".join(filter(None, (self.address, self._options.grpc_socket)))
+            raise ServingError(
+                f"gRPC cannot listen on {where}: choose another port (with TLS, also check the certificates)"
+            ) from None
         await server.start()
         self._server = server
 
-    async def stop(self, grace_s: int) -> None:
-        """Closes the port; calls in flight get `grace_s` to finish."""
+    async def stop(self) -> None:
+        """Closes the port; nothing is in flight any more, or was given up."""
         if self._server is not None:
-            await self._server.stop(grace_s)
+            await self._server.stop(_CLOSE_S)
+
+
+def _add_port(server: grpc.aio.Server, address: str, tls: TlsOptions | None) -> int:
+    if tls is None:
+        return int(server.add_insecure_port(address))
+    credentials = grpc.ssl_server_credentials(
+        [(tls.key, tls.certificate)], tls.client_authority, require_client_auth=tls.verify_client
+    )
+    return int(server.add_secure_port(address, credentials))
 
 
 class _Server(uvicorn.Server):

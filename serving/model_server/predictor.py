@@ -1,93 +1,141 @@
-"""Predict, whichever protocol asked."""
+"""Inference requests, whichever protocol asked: leases the version, runs it, measures."""
 
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
+from tensorflow_serving.apis.classification_pb2 import ClassificationRequest, ClassificationResponse
+from tensorflow_serving.apis.inference_pb2 import MultiInferenceRequest, MultiInferenceResponse
+from tensorflow_serving.apis.input_pb2 import Input
+from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
+from tensorflow_serving.apis.regression_pb2 import RegressionRequest, RegressionResponse
 
-from serving.model_server import json_answers, json_requests
-from serving.model_server.descriptions import read_target
-from serving.model_server.routes import ModelTarget
-from serving.model_server.signature import DEFAULT_SIGNATURE, Array
-from serving.model_server.statuses import Code, StatusError, invalid_argument
-from serving.model_server.telemetry import EntryPoint, Telemetry
-from serving.model_server.tensors import read_tensor, write_tensor
-from serving.model_server.versions import Versions
+from serving.model_server import examples, json_examples, predictions
+from serving.model_server.batching import Batcher
+from serving.model_server.catalogue import Catalogue
+from serving.model_server.descriptions import read_spec, read_target
+from serving.model_server.json_answers import encode_outputs
+from serving.model_server.json_requests import parse_body
+from serving.model_server.routes import ModelTarget, Route
+from serving.model_server.signature import Array
+from serving.model_server.statuses import Code, StatusError
+from serving.model_server.telemetry import Api, EntryPoint, Telemetry
 
 if TYPE_CHECKING:
     from serving.model_server.servable import Servable
 
+_REST: Final[EntryPoint] = "REST"
+_GRPC: Final[EntryPoint] = "GRPC"
+
 
 class Predictor:
-    """Runs requests on the leased version and measures them; blocking, made for worker threads."""
+    """Answers requests; blocking, made for worker threads.
 
-    def __init__(self, versions: Versions, telemetry: Telemetry) -> None:
-        self._versions, self._telemetry = versions, telemetry
+    `deadline_at` is the `time.monotonic()` after which an answer is useless; None for never. All methods raise
+    `StatusError` where a request cannot be answered.
+    """
 
-    def predict_json(self, body: bytes, target: ModelTarget, deadline_at: float) -> bytes:
-        """Answers a REST predict request.
-
-        Args:
-            body: JSON in the row or the column format.
-            target: the model asked for.
-            deadline_at: `time.monotonic()` after which the answer is useless.
-
-        Raises:
-            StatusError: the request cannot be answered.
-        """
-        with self._measured("REST", target.name):
-            request = json_requests.parse_body(body)
-            with self._versions.lease(target) as servable:
-                signature = servable.signatures.get(request.signature_name)
-                if signature is None:
-                    raise invalid_argument(
-                        f'Serving signature name: "{request.signature_name}" not found in signature def'
-                    )
-                layout, inputs = json_requests.decode_inputs(request.document, signature.inputs)
-                outputs = self._run(servable, request.signature_name, inputs, None, deadline_at)
-            return json_answers.encode_outputs(outputs, layout)
-
-    def predict_proto(self, request: PredictRequest, deadline_at: float | None) -> PredictResponse:
-        """Answers a gRPC predict request.
-
-        Args:
-            request: names the model, its inputs, and the outputs wanted.
-            deadline_at: `time.monotonic()` after which the answer is useless; None for never.
-
-        Raises:
-            StatusError: the request cannot be answered.
-        """
-        spec, wanted = request.model_spec, tuple(request.output_filter)
-        with self._measured("GRPC", spec.name), self._versions.lease(read_target(request)) as servable:
-            name = spec.signature_name or DEFAULT_SIGNATURE
-            signature = servable.signatures.get(name)
-            if signature is None:
-                raise StatusError(Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
-            signature.check_names(request.inputs, wanted)
-            inputs = {key: read_tensor(key, request.inputs[key], dtype) for key, dtype in signature.inputs.items()}
-            outputs = self._run(servable, name, inputs, wanted or None, deadline_at)
-            response = PredictResponse(outputs={key: write_tensor(array) for key, array in outputs.items()})
-            response.model_spec.name, response.model_spec.signature_name = spec.name, name
-            response.model_spec.version.value = servable.version
-            return response
-
-    def _run(
+    def __init__(
         self,
-        servable: "Servable",
-        signature_name: str,
-        inputs: Mapping[str, Array],
-        outputs: tuple[str, ...] | None,
-        deadline_at: float | None,
-    ) -> dict[str, Array]:
-        started = time.perf_counter()
-        answer = servable.run(signature_name, inputs, outputs, deadline_at)
-        self._telemetry.observe_runtime(time.perf_counter() - started)
-        return answer
+        catalogue: Catalogue,
+        telemetry: Telemetry,
+        check_method_names: bool = False,
+        batcher: Batcher | None = None,
+    ) -> None:
+        self._catalogue, self._telemetry = catalogue, telemetry
+        self._check_method_names, self._batcher = check_method_names, batcher
+
+    def answer_json(self, route: Route, body: bytes, deadline_at: float) -> bytes:
+        """Answers the body of a REST request."""
+        match route.action:
+            case "classify":
+                return self._classify_json(body, route.target, deadline_at)
+            case "regress":
+                return self._regress_json(body, route.target, deadline_at)
+        return self._predict_json(body, route.target, deadline_at)
+
+    def predict(self, request: PredictRequest, deadline_at: float | None) -> PredictResponse:
+        """Answers a gRPC Predict request."""
+        name = request.model_spec.name
+        with self._measured("Predict", _GRPC, name), self._catalogue.lease(read_target(request)) as servable:
+            return predictions.predict(servable, request, self._runner(servable, "Predict", name, deadline_at))
+
+    def classify(
+        self, request: ClassificationRequest, deadline_at: float | None, entry_point: EntryPoint = _GRPC
+    ) -> ClassificationResponse:
+        """Answers a Classify request."""
+        with self._measured("Classify", entry_point, request.model_spec.name):
+            target, given = read_target(request), self._serialise(request.model_spec.name, request.input)
+            with self._catalogue.lease(target) as servable:
+                run = self._runner(servable, "Classify", target.name, deadline_at)
+                result = examples.classify(servable, request.model_spec, given, run, self._check_method_names)
+                spec = examples.answered_spec(servable, request.model_spec)
+            return ClassificationResponse(model_spec=spec, result=result)
+
+    def regress(
+        self, request: RegressionRequest, deadline_at: float | None, entry_point: EntryPoint = _GRPC
+    ) -> RegressionResponse:
+        """Answers a Regress request."""
+        with self._measured("Regress", entry_point, request.model_spec.name):
+            target, given = read_target(request), self._serialise(request.model_spec.name, request.input)
+            with self._catalogue.lease(target) as servable:
+                run = self._runner(servable, "Regress", target.name, deadline_at)
+                result = examples.regress(servable, request.model_spec, given, run, self._check_method_names)
+                spec = examples.answered_spec(servable, request.model_spec)
+            return RegressionResponse(model_spec=spec, result=result)
+
+    def infer(self, request: MultiInferenceRequest, deadline_at: float | None) -> MultiInferenceResponse:
+        """Answers a gRPC MultiInference request."""
+        spec = request.tasks[0].model_spec if request.tasks else ModelSpec()
+        with self._measured("MultiInference", _GRPC, spec.name), self._catalogue.lease(read_spec(spec)) as servable:
+            given = self._serialise(spec.name, request.input)
+            run = self._runner(servable, "MultiInference", spec.name, deadline_at)
+            return examples.infer(servable, request, given, run, self._check_method_names)
+
+    def _predict_json(self, body: bytes, target: ModelTarget, deadline_at: float) -> bytes:
+        with self._measured("Predict", _REST, target.name):
+            request = parse_body(body)
+            with self._catalogue.lease(target) as servable:
+                run = self._runner(servable, "Predict", target.name, deadline_at)
+                layout, outputs = predictions.predict_json(servable, request, run)
+            return encode_outputs(outputs, layout)
+
+    def _classify_json(self, body: bytes, target: ModelTarget, deadline_at: float) -> bytes:
+        parsed = parse_body(body)
+        spec, given = _spec(target, parsed.signature_name), json_examples.decode_examples(parsed.document)
+        request = ClassificationRequest(model_spec=spec, input=given)
+        return json_examples.encode_classes(self.classify(request, deadline_at, _REST).result)
+
+    def _regress_json(self, body: bytes, target: ModelTarget, deadline_at: float) -> bytes:
+        parsed = parse_body(body)
+        spec, given = _spec(target, parsed.signature_name), json_examples.decode_examples(parsed.document)
+        request = RegressionRequest(model_spec=spec, input=given)
+        return json_examples.encode_values(self.regress(request, deadline_at, _REST).result)
+
+    def _serialise(self, model_name: str, given: Input) -> Array:
+        serialised = examples.serialise_examples(given)
+        if model_name in self._catalogue:
+            self._telemetry.count_examples(model_name, len(serialised))
+        return serialised
+
+    def _runner(self, servable: "Servable", api: Api, model_name: str, deadline_at: float | None) -> predictions.Run:
+        run = servable.run if self._batcher is None else partial(self._batcher.run, servable)
+
+        def measured(
+            signature: str, inputs: Mapping[str, Array], outputs: tuple[str, ...] | None = None
+        ) -> dict[str, Array]:
+            started = time.perf_counter()
+            answer = run(signature, inputs, outputs, deadline_at)
+            self._telemetry.observe_runtime(model_name, api, time.perf_counter() - started)
+            return answer
+
+        return measured
 
     @contextmanager
-    def _measured(self, entry_point: EntryPoint, model_name: str) -> Iterator[None]:
+    def _measured(self, api: Api, entry_point: EntryPoint, model_name: str) -> Iterator[None]:
         started = time.perf_counter()
         code = Code.INTERNAL
         try:
@@ -97,6 +145,17 @@ class Predictor:
             code = error.code
             raise
         finally:
-            self._telemetry.count_request(model_name, code)
+            # Names that clients invent would grow the metrics without bound.
+            if model_name in self._catalogue:
+                self._telemetry.count_request(model_name, code)
             if code is Code.OK:
-                self._telemetry.observe_request(entry_point, time.perf_counter() - started)
+                self._telemetry.observe_request(model_name, api, entry_point, time.perf_counter() - started)
+
+
+def _spec(target: ModelTarget, signature_name: str) -> ModelSpec:
+    spec = ModelSpec(name=target.name, signature_name=signature_name)
+    if target.version is not None:
+        spec.version.value = target.version
+    if target.label is not None:
+        spec.version_label = target.label
+    return spec

@@ -4,85 +4,122 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sazon.logging import get_logger
 from serving.model_server.bodies import BodyTooLargeError, read_body, unpack
+from serving.model_server.catalogue import Catalogue
 from serving.model_server.descriptions import model_json, statuses_json
+from serving.model_server.intake import Intake
 from serving.model_server.json_answers import encode_error
+from serving.model_server.options import ListenOptions
 from serving.model_server.predictor import Predictor
 from serving.model_server.routes import Route, VersionTooLargeError, is_api_path, parse_route
 from serving.model_server.statuses import Code, StatusError
 from serving.model_server.telemetry import Telemetry
-from serving.model_server.versions import Versions
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Answer = tuple[int, bytes, bytes]
-"""HTTP status, content type, body."""
-
-METRICS_PATH: Final = "/monitoring/prometheus/metrics"
-REQUEST_TIMEOUT_S: Final = 30.0
+Header = tuple[bytes, bytes]
 
 _JSON: Final = b"application/json"
-_NOT_FOUND: Final = (404, b"text/html", b"<html><head><title>404 Not Found</title></head><body>Not Found</body></html>")
+_NOT_FOUND: Final = b"<html><head><title>404 Not Found</title></head><body>Not Found</body></html>"
+_CORS: Final[tuple[Header, ...]] = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"POST, GET"),
+    (b"access-control-allow-headers", b"Content-Type"),
+)
+_SLACK_S: Final = 0.1
+"""The worker notices most deadlines itself, and knows better what was late."""
 _log = get_logger("model_server")
 
 
-class RestApp:
-    """Answers HTTP requests; the model and all JSON of predict requests run on `workers`, off the event loop."""
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer."""
 
-    def __init__(self, versions: Versions, predictor: Predictor, telemetry: Telemetry, workers: Executor) -> None:
-        self._versions, self._predictor = versions, predictor
-        self._telemetry, self._workers = telemetry, workers
+    status: int
+    content: bytes = b""
+    kind: bytes = _JSON
+    headers: tuple[Header, ...] = ()
+
+
+class RestApp:
+    """Answers HTTP requests; the model and all JSON of its requests run on `workers`, off the event loop."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        predictor: Predictor,
+        telemetry: Telemetry,
+        workers: Executor,
+        intake: Intake,
+        options: ListenOptions,
+    ) -> None:
+        self._catalogue, self._predictor, self._telemetry = catalogue, predictor, telemetry
+        self._workers, self._intake, self._options = workers, intake, options
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
         try:
             body = await read_body(receive)
-            status, kind, content = await self._answer(scope, body)
+            answer = await self._answer(scope, body)
         except BodyTooLargeError as error:
-            status, kind, content = 413, _JSON, encode_error(str(error))
+            answer = Answer(413, encode_error(str(error)))
         except StatusError as error:
-            status, kind, content = error.code.http_status, _JSON, encode_error(error.message)
+            answer = Answer(error.code.http_status, encode_error(error.message))
         except Exception:
             _log.exception("%s %s failed", scope["method"], scope["path"])
             content = encode_error("internal error; the server's log has the details")
-            status, kind = Code.INTERNAL.http_status, _JSON
-        headers = [(b"content-type", kind), (b"content-length", str(len(content)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+            answer = Answer(Code.INTERNAL.http_status, content)
+        await send({"type": "http.response.start", "status": answer.status, "headers": self._headers(answer)})
+        await send({"type": "http.response.body", "body": answer.content})
+
+    def _headers(self, answer: Answer) -> list[Header]:
+        headers = [(b"content-type", answer.kind), (b"content-length", str(len(answer.content)).encode())]
+        headers += answer.headers
+        if self._intake.closed:
+            headers.append((b"connection", b"close"))
+        return headers
 
     async def _answer(self, scope: Scope, body: bytes) -> Answer:
         method, path = scope["method"], _full_path(scope)
-        if path == METRICS_PATH:
-            return 200, b"text/plain", self._telemetry.render().encode()
+        if path == self._options.metrics_path:
+            return Answer(200, self._telemetry.render().encode(), b"text/plain")
         if not is_api_path(path):
-            return _NOT_FOUND
+            return Answer(404, _NOT_FOUND, b"text/html")
         headers = dict(scope["headers"])
         if method == "OPTIONS":
             origin = headers.get(b"origin", b"")
-            return (200 if b"http://" in origin or b"https://" in origin else 400), _JSON, b""
+            if b"http://" not in origin and b"https://" not in origin:
+                return Answer(400)
+            return Answer(200, headers=_CORS if self._options.cors else ())
         try:
             route = parse_route(method, path)
         except VersionTooLargeError:
-            return 400, _JSON, b""
-        return 200, _JSON, await self._serve(route, body, headers.get(b"content-encoding", b"").lower())
+            return Answer(400)
+        with self._intake.admit():
+            content = await self._serve(route, body, headers.get(b"content-encoding", b"").lower())
+        return Answer(200, content, headers=_CORS if self._options.cors else ())
 
     async def _serve(self, route: Route, body: bytes, encoding: bytes) -> bytes:
         if route.action == "status":
-            return statuses_json(self._versions, route.target)
+            return statuses_json(self._catalogue, route.target)
         if route.action == "metadata":
-            return model_json(self._versions, route.target)
-        if route.action != "predict":
-            raise StatusError(Code.UNIMPLEMENTED, f"{route.action} is not implemented by this server; use predict")
-        deadline_at = time.monotonic() + REQUEST_TIMEOUT_S
+            return model_json(self._catalogue, route.target)
+        timeout_s = self._options.rest_timeout_s
+        deadline_at = time.monotonic() + timeout_s
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, self._predict, route, body, encoding, deadline_at)
+        answering = loop.run_in_executor(self._workers, self._run, route, body, encoding, deadline_at)
+        try:
+            return await asyncio.wait_for(answering, timeout_s + _SLACK_S)
+        except TimeoutError:
+            raise StatusError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification") from None
 
-    def _predict(self, route: Route, body: bytes, encoding: bytes, deadline_at: float) -> bytes:
-        return self._predictor.predict_json(unpack(body, encoding), route.target, deadline_at)
+    def _run(self, route: Route, body: bytes, encoding: bytes, deadline_at: float) -> bytes:
+        return self._predictor.answer_json(route, unpack(body, encoding), deadline_at)
 
 
 def _full_path(scope: Scope) -> str:

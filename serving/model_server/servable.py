@@ -1,5 +1,6 @@
 """One loaded version of a model, run through a TensorFlow session as TensorFlow Serving runs it."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,10 +13,10 @@ from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
 from serving.model_server.chunks import run_in_chunks
+from serving.model_server.options import SessionOptions
 from serving.model_server.signature import DEFAULT_SIGNATURE, NUMPY_TYPES, Array, Signature
 from serving.model_server.statuses import Code, StatusError
 
-_SERVE_TAG: Final = "serve"
 _CALLER_THREAD: Final = -1
 _WARM_UP_ROWS: Final = (1, 2)
 """One row takes other kernels than several."""
@@ -24,28 +25,30 @@ _WARM_UP_ROWS: Final = (1, 2)
 class Servable:
     """A SavedModel held in memory; safe to run from several threads."""
 
-    def __init__(self, folder: Path, version: int, intra_op_threads: int = 1) -> None:
+    def __init__(self, folder: Path, version: int, options: SessionOptions) -> None:
         """Loads the SavedModel.
 
         Args:
             folder: where `saved_model.pb` lies.
             version: the number it is served under.
-            intra_op_threads: threads of one operation; the first session of a process decides for all.
+            options: tags and threads; the first session of a process decides about the threads of all.
 
         Raises:
             Exception: whatever TensorFlow raises for a SavedModel that it cannot load.
         """
         self.version = version
-        config = config_pb2.ConfigProto(intra_op_parallelism_threads=intra_op_threads)
+        config = config_pb2.ConfigProto(
+            intra_op_parallelism_threads=options.intra_op_threads,
+            inter_op_parallelism_threads=options.inter_op_threads,
+        )
         self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         try:
             with self._session.graph.as_default():
-                meta_graph = tf.compat.v1.saved_model.loader.load(self._session, [_SERVE_TAG], str(folder))
+                meta_graph = tf.compat.v1.saved_model.loader.load(self._session, list(options.tags), str(folder))
             self.signature_defs: Mapping[str, meta_graph_pb2.SignatureDef] = dict(meta_graph.signature_def)
             self.signatures = {name: _signature(proto) for name, proto in self.signature_defs.items()}
             self._callables: dict[tuple[str, tuple[str, ...]], Callable[..., list[Any]]] = {}
             self._lock = threading.Lock()
-            self._warm_up()
         except BaseException:
             self._session.close()
             raise
@@ -80,6 +83,16 @@ class Servable:
             raise StatusError(Code(error.error_code), error.message) from None
         return dict(zip(names, results, strict=True))
 
+    def run_blank_rows(self) -> None:
+        """The first runs are slow, and should not be a client's; that the model refuses made-up rows is fine."""
+        signature = self.signatures.get(DEFAULT_SIGNATURE)
+        infos = self.signature_defs[DEFAULT_SIGNATURE].inputs if signature else {}
+        if signature is None or any(_type_name(info) not in NUMPY_TYPES for info in infos.values()):
+            return
+        for rows in _WARM_UP_ROWS:
+            with contextlib.suppress(StatusError):
+                self.run(DEFAULT_SIGNATURE, {name: _blank_rows(infos[name], rows) for name in signature.inputs})
+
     def close(self) -> None:
         """Frees the model; nothing may run on it any more."""
         self._session.close()
@@ -96,23 +109,6 @@ class Servable:
                 # A prepared callable costs a fifth of `Session.run`, which re-reads feeds and fetches every time.
                 self._callables.setdefault(key, self._session._make_callable_from_options(options))
         return self._callables[key]
-
-    def _warm_up(self) -> None:
-        """The first runs are slow, and should not be a client's.
-
-        Raises:
-            StatusError: the model cannot run at all; that it refuses the made-up rows is fine.
-        """
-        signature = self.signatures.get(DEFAULT_SIGNATURE)
-        infos = self.signature_defs[DEFAULT_SIGNATURE].inputs if signature else {}
-        if signature is None or any(_type_name(info) not in NUMPY_TYPES for info in infos.values()):
-            return
-        for rows in _WARM_UP_ROWS:
-            try:
-                self.run(DEFAULT_SIGNATURE, {name: _blank_rows(infos[name], rows) for name in signature.inputs})
-            except StatusError as error:
-                if error.code is not Code.INVALID_ARGUMENT:
-                    raise
 
 
 def _signature(proto: meta_graph_pb2.SignatureDef) -> Signature:

@@ -1,4 +1,4 @@
-"""The server process: loads the newest version, opens both ports, follows the directory, stops on a signal."""
+"""The server process: loads the models, opens both ports, follows directories and files, stops on a signal."""
 
 import asyncio
 import gc
@@ -6,63 +6,48 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from sazon.errors import ServingError
 from sazon.logging import get_logger
 from sazon.quiet import quiet_libraries
+from serving.model_server.catalogue import Catalogue
+from serving.model_server.configurator import Configurator
+from serving.model_server.intake import Intake
+from serving.model_server.options import ServerOptions
+from serving.model_server.statuses import StatusError
 from serving.model_server.telemetry import Telemetry
-from serving.model_server.versions import Versions
-from serving.model_server.watcher import RetryPolicy, VersionWatcher
 
-GRACE_S: Final = 10
+if TYPE_CHECKING:
+    from serving.model_server.predictor import Predictor
+    from serving.model_server.servable import Servable
+
+GRACE_S: Final = 10.0
+"""Requests in flight get so long when the server is to stop."""
+BATCHING_WORKERS: Final = 256
+"""With batching, a request holds its thread while it waits for others."""
 
 _log = get_logger("model_server")
 
 
-@dataclass(frozen=True)
-class ServerOptions:
-    """What to serve, and where; port 0 is any free port."""
-
-    model_name: str
-    model_base_path: Path
-    host: str
-    rest_port: int
-    grpc_port: int
-    poll_s: float = 1.0
-    intra_op_threads: int = 1
-    workers: int | None = None
-    retries: RetryPolicy = field(default_factory=RetryPolicy)
-
-
-def run(model_name: str, model_base_path: Path, host: str, rest_port: int, grpc_port: int, poll_s: float = 1.0) -> None:
-    """Serves a model until SIGTERM or SIGINT; logs one line once it answers.
-
-    Args:
-        model_name: the name clients use.
-        model_base_path: holds `<version>/saved_model.pb`; the greatest number is served.
-        host: address of both ports.
-        rest_port: HTTP; 0 for any free port.
-        grpc_port: gRPC; 0 for any free port.
-        poll_s: seconds between two looks at the directory.
+def serve(options: ServerOptions) -> None:
+    """Serves until SIGTERM or SIGINT; logs one line once it answers.
 
     Raises:
-        ServingError: the only version there is cannot be loaded, or a port is taken.
+        ServingError: the configuration is wrong, a model cannot be loaded, or a port is taken.
     """
-    serve(ServerOptions(model_name, model_base_path, host, rest_port, grpc_port, poll_s))
-
-
-def serve(options: ServerOptions) -> None:
-    """`run` with every option."""
     import uvloop
 
-    uvloop.run(_serve(options))
+    if unfinished := uvloop.run(_serve(options)):
+        _log.warning("%d requests did not finish within %g s and were cut off", unfinished, GRACE_S)
+        logging.shutdown()
+        os._exit(0)  # their threads would hold the process up
 
 
-async def _serve(options: ServerOptions) -> None:
+async def _serve(options: ServerOptions) -> int:
     stop, stopping = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
@@ -72,56 +57,86 @@ async def _serve(options: ServerOptions) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, request_stop)
-    versions = Versions(options.model_name)
-    watcher = await asyncio.to_thread(_make_watcher, options, versions)
-    await asyncio.to_thread(watcher.load_first, stopping)
-    if stopping.is_set():
-        return
-    following = threading.Thread(target=watcher.follow, args=(stopping,), name="versions", daemon=True)
-    following.start()
+    telemetry, catalogue = Telemetry(), Catalogue()
+    load = await asyncio.to_thread(_make_loader, options, telemetry)
+    configurator = Configurator(
+        catalogue, load, stopping, options.poll_s, options.first_retries, options.allow_unavailable_labels
+    )
     try:
-        await _answer(options, versions, stop)
+        await asyncio.to_thread(configurator.apply, options.models, stopping.is_set)
+        configurator.use_retries(options.retries)
+        if options.config_file and options.config_poll_s > 0:
+            configurator.follow_file(options.config_file, options.config_poll_s)
+        return await _answer(options, catalogue, configurator, telemetry, stop)
+    except StatusError as error:
+        if stop.is_set():
+            return 0
+        raise ServingError(f"cannot start: {error.message}") from None
     finally:
         stopping.set()
-    _log.info("model server stopped")
+        _log.info("model server stopped")
 
 
-async def _answer(options: ServerOptions, versions: Versions, stop: asyncio.Event) -> None:
+async def _answer(
+    options: ServerOptions,
+    catalogue: Catalogue,
+    configurator: Configurator,
+    telemetry: Telemetry,
+    stop: asyncio.Event,
+) -> int:
     from serving.model_server.listeners import GrpcListener, RestListener
-    from serving.model_server.predictor import Predictor
     from serving.model_server.rest import RestApp
     from serving.model_server.rpc import RpcServices
 
-    telemetry = Telemetry(options.model_name)
-    predictor = Predictor(versions, telemetry)
-    count = options.workers or max(2, os.cpu_count() or 1)
-    with ThreadPoolExecutor(count, thread_name_prefix="predict") as workers:
-        rest = RestListener(RestApp(versions, predictor, telemetry, workers), options.host, options.rest_port)
-        rpc = GrpcListener(RpcServices(versions, predictor, workers).handlers(), options.host, options.grpc_port)
-        try:
-            await rest.start()
-            await rpc.start()
-            _log.info(
-                "model server ready: REST %s, gRPC %s, model %s version %s",
-                rest.address,
-                rpc.address,
-                options.model_name,
-                max(versions.loaded(), default="none"),
-            )
-            await stop.wait()
-        finally:
-            await asyncio.gather(rest.stop(GRACE_S), rpc.stop(GRACE_S))
+    predictor, intake = _make_predictor(options, catalogue, telemetry), Intake()
+    count = BATCHING_WORKERS if options.batching else options.workers
+    workers = ThreadPoolExecutor(count, thread_name_prefix="predict")
+    listen = options.listen
+    rest = RestListener(
+        RestApp(catalogue, predictor, telemetry, workers, intake, listen), listen.host, listen.rest_port
+    )
+    rpc = GrpcListener(RpcServices(catalogue, predictor, configurator, workers, intake).handlers(), listen)
+    unfinished = 0
+    try:
+        await rest.start()
+        await rpc.start()
+        _log.info("model server ready: REST %s, gRPC %s, %s", rest.address, rpc.address, catalogue.summary())
+        await stop.wait()
+        unfinished = await intake.drain(GRACE_S)
+    finally:
+        await asyncio.gather(rest.stop(), rpc.stop())
+        workers.shutdown(wait=False, cancel_futures=True)
+    return unfinished
 
 
-def _make_watcher(options: ServerOptions, versions: Versions) -> VersionWatcher:
+def _make_predictor(options: ServerOptions, catalogue: Catalogue, telemetry: Telemetry) -> "Predictor":
+    from serving.model_server.batching import Batcher
+    from serving.model_server.predictor import Predictor
+
+    batcher = Batcher(options.batching, telemetry) if options.batching else None
+    return Predictor(catalogue, telemetry, options.check_method_names, batcher)
+
+
+def _make_loader(options: ServerOptions, telemetry: Telemetry) -> "Callable[[str, Path, int], Servable]":
     quiet_libraries()
     import tensorflow as tf
 
     from serving.model_server.servable import Servable
+    from serving.model_server.warmup import warm_up
 
     tf.get_logger().setLevel(logging.ERROR)
     # TensorFlow's modules hold a million objects that never die; a collection that walks them stalls requests.
     gc.collect()
     gc.freeze()
-    load = partial(Servable, intra_op_threads=options.intra_op_threads)
-    return VersionWatcher(options.model_base_path, versions, load, options.poll_s, options.retries)
+
+    def load(model_name: str, folder: Path, version: int) -> Servable:
+        servable = Servable(folder, version, options.session)
+        try:
+            if options.session.warm_up:
+                warm_up(servable, folder, options.session.warm_up_iterations, options.check_method_names, telemetry)
+        except BaseException:
+            servable.close()
+            raise
+        return servable
+
+    return load

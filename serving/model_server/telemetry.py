@@ -1,91 +1,80 @@
 """The server's own measurements, named and bucketed as TensorFlow Serving's."""
 
-import threading
-from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from serving.model_server.metric_families import Counter, Histogram
 from serving.model_server.statuses import Code
 
+Api = Literal["Predict", "Classify", "Regress", "MultiInference"]
 EntryPoint = Literal["REST", "GRPC"]
 
 PREFIX: Final = ":tensorflow:serving:"
 BUCKETS_US: Final = tuple(10 * 1.8**power for power in range(33))
+BUCKETS_SIZE: Final = tuple(2**power for power in range(15))
 
-_API: Final = "Predict"
-
-
-@dataclass
-class _Histogram:
-    """Latencies in µs; the last count is of those above every bucket."""
-
-    counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS_US) + 1))
-    total: float = 0.0
-
-    def observe(self, value_us: float) -> None:
-        self.counts[bisect_left(BUCKETS_US, value_us)] += 1
-        self.total += value_us
+_RUNTIME: Final = "TF1"
 
 
 class Telemetry:
-    """Counts requests and latencies of one model; safe to use from several threads."""
+    """Counts requests, latencies and batches; safe to use from several threads."""
 
-    def __init__(self, model_name: str) -> None:
-        self._model_name = model_name
-        self._lock = threading.Lock()
-        self._requests: dict[Code, int] = defaultdict(int)
-        self._request_latency: dict[EntryPoint, _Histogram] = defaultdict(_Histogram)
-        self._runtime_latency = _Histogram()
+    def __init__(self) -> None:
+        self._requests = Counter(f"{PREFIX}request_count", ("model_name", "status"))
+        self._request_latency = _latency("request_latency", "model_name", "API", "entrypoint")
+        self._runtime_latency = _latency("runtime_latency", "model_name", "API", "runtime")
+        self._examples = Counter(f"{PREFIX}request_example_count_total", ("model",))
+        self._example_counts = _sizes("request_example_counts", "model")
+        self._warm_up_latency = _latency("model_warmup_latency", "model_path", "status")
+        self._queuing_latency = _latency("batching_session:queuing_latency", "thread_pool_name")
+        self._wrapped_runs = Counter(f"{PREFIX}batching_session:wrapped_run_count")
+        self._padding = _sizes("batching_session:padding_size", "execution_batch_size")
+        self._input_sizes = _sizes("batching_session:input_batch_size")
+        self._processed_sizes = _sizes("batching_session:processed_batch_size")
 
     def count_request(self, model_name: str, code: Code) -> None:
-        """Counts a finished predict request; other models' names, which clients invent, are left out."""
-        if model_name == self._model_name:
-            with self._lock:
-                self._requests[code] += 1
+        """Counts a finished request."""
+        self._requests.add(model_name, code.name)
 
-    def observe_request(self, entry_point: EntryPoint, seconds: float) -> None:
-        """Adds the latency of a successful predict request, from its last byte in to its answer."""
-        with self._lock:
-            self._request_latency[entry_point].observe(seconds * 1e6)
+    def observe_request(self, model_name: str, api: Api, entry_point: EntryPoint, seconds: float) -> None:
+        """Adds the latency of a successful request, from its last byte in to its answer."""
+        self._request_latency.observe(seconds * 1e6, model_name, api, entry_point)
 
-    def observe_runtime(self, seconds: float) -> None:
+    def observe_runtime(self, model_name: str, api: Api, seconds: float) -> None:
         """Adds the time that the model itself took."""
-        with self._lock:
-            self._runtime_latency.observe(seconds * 1e6)
+        self._runtime_latency.observe(seconds * 1e6, model_name, api, _RUNTIME)
+
+    def count_examples(self, model_name: str, count: int) -> None:
+        """Adds the examples of a classify, regress or multi-inference request."""
+        self._examples.add(model_name, amount=count)
+        self._example_counts.observe(count, model_name)
+
+    def observe_warm_up(self, path: str, code: Code, seconds: float) -> None:
+        """Adds the time that the warm-up of a version took."""
+        self._warm_up_latency.observe(seconds * 1e6, path, code.name)
+
+    def observe_queued(self, pool: str, size: int, seconds: float) -> None:
+        """Adds a request that waited for its batch."""
+        self._queuing_latency.observe(seconds * 1e6, pool)
+        self._input_sizes.observe(size)
+
+    def observe_batch(self, size: int, padding: int) -> None:
+        """Adds a batch: its size with the padding rows, and their number."""
+        self._wrapped_runs.add()
+        self._processed_sizes.observe(size)
+        self._padding.observe(padding, str(size))
 
     def render(self) -> str:
         """The Prometheus text format."""
-        with self._lock:
-            return "".join(f"{line}\n" for line in self._lines())
-
-    def _lines(self) -> Iterator[str]:
-        yield f"# TYPE {PREFIX}request_count counter"
-        for code, count in sorted(self._requests.items()):
-            yield f"{PREFIX}request_count{_labels(model_name=self._model_name, status=code.name)} {count}"
-        yield f"# TYPE {PREFIX}request_latency histogram"
-        for entry_point, histogram in sorted(self._request_latency.items()):
-            labels = {"model_name": self._model_name, "API": _API, "entrypoint": entry_point}
-            yield from _histogram_lines("request_latency", histogram, labels)
-        yield f"# TYPE {PREFIX}runtime_latency histogram"
-        labels = {"model_name": self._model_name, "API": _API, "runtime": "TF1"}
-        yield from _histogram_lines("runtime_latency", self._runtime_latency, labels)
+        lines = []
+        for family in vars(self).values():
+            lines.append(f"# TYPE {family.name} {family.kind}")
+            lines += family.lines()
+        return "".join(f"{line}\n" for line in lines)
 
 
-def _histogram_lines(name: str, histogram: _Histogram, labels: Mapping[str, str]) -> Iterator[str]:
-    so_far = 0
-    for bound, count in zip((*BUCKETS_US, None), histogram.counts, strict=True):
-        so_far += count
-        upper = "+Inf" if bound is None else f"{bound:.6g}"
-        yield f"{PREFIX}{name}_bucket{_labels(**labels, le=upper)} {so_far}"
-    yield f"{PREFIX}{name}_sum{_labels(**labels)} {histogram.total:.9g}"
-    yield f"{PREFIX}{name}_count{_labels(**labels)} {so_far}"
+def _latency(name: str, *labels: str) -> Histogram:
+    return Histogram(PREFIX + name, labels, BUCKETS_US)
 
 
-def _labels(**labels: str) -> str:
-    return "{" + ",".join(f'{key}="{_escaped(value)}"' for key, value in labels.items()) + "}"
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+def _sizes(name: str, *labels: str) -> Histogram:
+    return Histogram(PREFIX + name, labels, BUCKETS_SIZE)

@@ -1,4 +1,4 @@
-"""The versions of the served model: their states, and leases that keep one loaded while it answers."""
+"""The versions of one model: their states, and leases that keep one loaded while it answers."""
 
 import contextlib
 import threading
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from serving.model_server.routes import ModelTarget
-from serving.model_server.statuses import Code, StatusError, invalid_argument
+from serving.model_server.statuses import Code, StatusError
 
 if TYPE_CHECKING:
     from serving.model_server.servable import Servable
@@ -35,7 +34,7 @@ class VersionStatus:
 
 
 class Versions:
-    """All versions that this process has met; safe to use from several threads."""
+    """All versions of a model that this process has met; safe to use from several threads."""
 
     def __init__(self, model_name: str) -> None:
         self.model_name = model_name
@@ -45,14 +44,14 @@ class Versions:
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
-    def lease(self, target: ModelTarget) -> "Iterator[Servable]":
-        """Holds a loaded version: it is not unloaded before the block ends.
+    def lease(self, version: int | None) -> "Iterator[Servable]":
+        """Holds a loaded version, the newest for None: it is not unloaded before the block ends.
 
         Raises:
-            StatusError: no such model, version or label.
+            StatusError: it is not loaded.
         """
         with self._changed:
-            servable = self._find(target)
+            servable = self._find(version)
             self._leases[servable.version] += 1
         try:
             yield servable
@@ -70,6 +69,7 @@ class Versions:
         """Records a state that has no servable: LOADING, or END after a failed load."""
         with self._changed:
             self._statuses[status.version] = status
+            self._changed.notify_all()
 
     def publish(self, servable: "Servable") -> None:
         """Lets a loaded version answer requests."""
@@ -77,6 +77,7 @@ class Versions:
             self._servables[servable.version] = servable
             self._leases[servable.version] = 0
             self._statuses[servable.version] = VersionStatus(servable.version, State.AVAILABLE)
+            self._changed.notify_all()
 
     def retire(self, version: int) -> None:
         """Takes a version out of service, waits for the requests in flight, then frees it."""
@@ -87,33 +88,29 @@ class Versions:
         servable.close()
         self.mark(VersionStatus(version, State.END))
 
-    def statuses(self, target: ModelTarget) -> list[VersionStatus]:
-        """States, newest version first; a label in the target is ignored.
-
-        Raises:
-            StatusError: no such model or version.
-        """
+    def statuses(self) -> list[VersionStatus]:
+        """States, newest version first."""
         with self._changed:
-            known = dict(self._statuses) if target.name == self.model_name else {}
-        if target.version is None:
-            if not known:
-                raise StatusError(Code.NOT_FOUND, f"Could not find any versions of model {target.name}")
-            return [known[version] for version in sorted(known, reverse=True)]
-        if target.version not in known:
-            message = f"Could not find version {target.version} of model {target.name}"
-            raise StatusError(Code.NOT_FOUND, message)
-        return [known[target.version]]
+            return [self._statuses[version] for version in sorted(self._statuses, reverse=True)]
 
-    def _find(self, target: ModelTarget) -> "Servable":
-        if not target.name:
-            raise invalid_argument("ModelSpec has no name specified.")
-        if target.label is not None:
-            raise invalid_argument(f"Unrecognized servable version label: {target.label}")
-        servables = self._servables if target.name == self.model_name else {}
-        version = max(servables, default=None) if target.version is None else target.version
-        if version is None or version not in servables:
-            wanted = (
-                f"Latest({target.name})" if target.version is None else f"Specific({target.name}, {target.version})"
-            )
-            raise StatusError(Code.NOT_FOUND, f"Servable not found for request: {wanted}")
-        return servables[version]
+    def wait_settled(self, timeout_s: float) -> bool:
+        """Waits until a version is available, or every one has ended; False where time ran out before."""
+        with self._changed:
+            return self._changed.wait_for(self._is_settled, timeout_s)
+
+    def _is_settled(self) -> bool:
+        if self._servables:
+            return True
+        return bool(self._statuses) and all(status.state is State.END for status in self._statuses.values())
+
+    def _find(self, version: int | None) -> "Servable":
+        found = max(self._servables, default=None) if version is None else version
+        if found is None or found not in self._servables:
+            raise not_found(self.model_name, version)
+        return self._servables[found]
+
+
+def not_found(model_name: str, version: int | None) -> StatusError:
+    """The error for a model or version that is not loaded."""
+    wanted = f"Latest({model_name})" if version is None else f"Specific({model_name}, {version})"
+    return StatusError(Code.NOT_FOUND, f"Servable not found for request: {wanted}")
