@@ -40,10 +40,12 @@ def _string(**limits: Any) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", **limits})
 
 
-Text = Annotated[str, AfterValidator(_check_text), _string(minLength=1, maxLength=MAX_TEXT_CHARS, pattern=r"\S")]
+# JSON Schema's white space lacks some of Python's.
+_NOT_BLANK: Final = r"[^\s\x1c-\x1f\x85]"
+Text = Annotated[str, AfterValidator(_check_text), _string(minLength=1, maxLength=MAX_TEXT_CHARS, pattern=_NOT_BLANK)]
 Texts = Annotated[list[Text], FailFast()]
 Product = Annotated[
-    str, AfterValidator(_check_product), _string(minLength=1, maxLength=MAX_PRODUCT_CHARS, pattern=r"\S")
+    str, AfterValidator(_check_product), _string(minLength=1, maxLength=MAX_PRODUCT_CHARS, pattern=_NOT_BLANK)
 ]
 Region = Annotated[str, AfterValidator(_check_region), _string(enum=list(REGIONS))]
 
