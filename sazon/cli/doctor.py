@@ -16,6 +16,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check that all places name the same champion; exit 1 while something is left to do."""
+    from sazon.registry import Registry
     from sazon.settings import load_settings
     from serving.rollout.doctor import examine
     from serving.rollout.store import RolloutStore
@@ -25,9 +26,10 @@ def doctor(
     if not settings.mlflow.tracking_uri and not settings.state.mlflow_db.exists():
         raise ServingError("no model is registered yet (train one: sazon train --data FILE)")
     store = RolloutStore(settings.state.rollouts)
+    place = Workplace.of(settings, Registry(settings.tracking_uri), lambda text: _LOG.info("%s", text))
     lines = []
     with store.control():
-        for finding in examine(Workplace.of(settings, lambda text: _LOG.info("%s", text)), store):
+        for finding in examine(place, store):
             state = "found"
             if repair and finding.repair is not None:
                 try:

@@ -171,10 +171,12 @@ def _store(settings: "Settings") -> "RolloutStore":
 
 
 def _controller(settings: "Settings", store: "RolloutStore") -> "Controller":
+    from sazon.registry import Registry
     from serving.rollout.controller import Controller
     from serving.rollout.workplace import Workplace
 
-    return Controller(Workplace.of(settings, lambda text: _LOG.info("%s", text)), store)
+    place = Workplace.of(settings, Registry(settings.tracking_uri), lambda text: _LOG.info("%s", text))
+    return Controller(place, store)
 
 
 def _unfinished() -> "tuple[RolloutStore, Rollout]":

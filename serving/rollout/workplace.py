@@ -31,8 +31,8 @@ class Workplace:
     tell: Callable[[str], None]
 
     @classmethod
-    def of(cls, settings: Settings, tell: Callable[[str], None]) -> "Workplace":
-        """As the settings say."""
+    def of(cls, settings: Settings, registry: Registry, tell: Callable[[str], None]) -> "Workplace":
+        """Reader and servers as the settings say."""
         chosen = settings.rollout
         reader: MetricsReader
         if chosen.prometheus_url:
@@ -40,7 +40,7 @@ class Workplace:
         else:
             local = f"http://{settings.gateway.host}:{settings.gateway.port}/metrics"
             reader = GatewayReader(chosen.metrics_urls or (local,))
-        return cls(settings, Registry(settings.tracking_uri), _servers(settings), reader, tell)
+        return cls(settings, registry, _servers(settings), reader, tell)
 
     def route(self, traffic: Traffic) -> None:
         """Writes the traffic file, where it says something else."""
