@@ -1,0 +1,227 @@
+"""The model server beside other ways to serve the same version: `python -m benchmarks.serve [--quick]`.
+
+Needs a champion in the state directory (`make run` makes one). Every server answers the same texts, one a request, in
+a process of its own; the load comes from another process on the same machine and takes its share of the processor.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sazon.quiet import quiet_libraries
+
+quiet_libraries()
+
+import numpy as np  # noqa: E402
+import psutil  # noqa: E402
+
+from benchmarks.report import RESULTS, describe_machine, keep, table  # noqa: E402
+from data import SAMPLE  # noqa: E402
+from sazon.errors import SazonError  # noqa: E402
+from sazon.processes import Processes, free_port  # noqa: E402
+from sazon.registry import Registry  # noqa: E402
+from sazon.schema import MODEL_NAME  # noqa: E402
+from sazon.settings import load_settings  # noqa: E402
+
+CLIENTS = (1, 8, 32, 64)
+RATES = (50, 150)
+_BATCHING = "max_batch_size { value: 32 }\nbatch_timeout_micros { value: 1000 }\nnum_batch_threads { value: 2 }\n"
+_BARE = "bare calls in process"
+
+
+@dataclass(frozen=True)
+class Side:
+    """A server: how it is started, where it says that it is ready, where and how it is asked."""
+
+    name: str
+    command: list[str]
+    ready: str
+    target: str
+    body: str
+
+
+def sides(folder: Path, version: str, served: Path, onnx: Path) -> list[Side]:
+    """Ours by REST and gRPC, without and with batching, and the peers."""
+    batching = folder / "batching.config"
+    batching.write_text(_BATCHING, encoding="utf-8")
+    found = []
+    for name, extra in (("", []), (", batching", ["--enable_batching", f"--batching_parameters_file={batching}"])):
+        rest, rpc = free_port("127.0.0.1", 0), free_port("127.0.0.1", 0)
+        command = [sys.executable, "-m", "serving.model_server", f"--model_name={MODEL_NAME}", f"--port={rpc}"]
+        command += [f"--model_base_path={served}", f"--rest_api_port={rest}", *extra]
+        status = f"http://127.0.0.1:{rest}/v1/models/{MODEL_NAME}"
+        found.append(Side(f"Sazón, REST{name}", command, status, f"{status}:predict", "tensorflow"))
+        found.append(Side(f"Sazón, gRPC{name}", command, status, f"127.0.0.1:{rpc}", "grpc"))
+    port = free_port("127.0.0.1", 0)
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{MODEL_NAME}/{version}"]
+    command += ["--env-manager", "local", "-p", str(port), "-h", "127.0.0.1"]
+    url = f"http://127.0.0.1:{port}"
+    found.append(Side("mlflow models serve", command, f"{url}/health", f"{url}/invocations", "mlflow"))
+    for kind in ("fp32", "int8"):
+        port = free_port("127.0.0.1", 0)
+        command = [sys.executable, "-m", "benchmarks.serve_peer", str(onnx), str(port), kind]
+        url = f"http://127.0.0.1:{port}"
+        found.append(Side(f"FastAPI + onnxruntime {kind}", command, f"{url}/health", f"{url}/predict", "plain"))
+    return found
+
+
+def measure(side: Side, texts: list[str], loads: list[dict[str, Any]], folder: Path, uri: str) -> list[dict[str, Any]]:
+    """Starts a server, puts each load on it, stops it."""
+    processes, results = Processes(folder / "logs"), []
+    own_programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # MLflow calls uvicorn by name
+    child = processes.start("server", side.command, {"MLFLOW_TRACKING_URI": uri, "PATH": own_programs})
+    try:
+        processes.wait_until("server", lambda: _answers(side.ready), 180)
+        for load in loads:
+            before_s = _processor_s(child.pid)
+            question = {"target": side.target, "body": side.body, "texts": texts, **load}
+            done = subprocess.run(
+                [sys.executable, "-m", "benchmarks.serve_load"],
+                input=json.dumps(question), capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            if done.returncode:
+                raise SazonError(f"{side.name}: the load failed: {done.stderr.strip().splitlines()[-1]}")
+            answer = json.loads(done.stdout.splitlines()[-1])
+            spent_ms = (_processor_s(child.pid) - before_s) * 1e3 / max(1, answer["requests"])
+            results.append({**answer, **load, "processor_ms": spent_ms, "memory_mb": _memory_mb(child.pid)})
+            print(f"{side.name} · {_named(load)}: {answer['per_s']:.0f}/s", file=sys.stderr)
+    finally:
+        processes.stop()
+    return results
+
+
+def bare(served: Path, texts: list[str], seconds: float) -> list[dict[str, Any]]:
+    """The graph alone, one text a call and 32, without any server."""
+    from models.export.saved_model import SavedTasteModel
+
+    newest = max((path for path in served.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
+    model, found = SavedTasteModel(newest), []
+    for batch in (1, 32):
+        for start in range(0, 8 * batch, batch):  # shapes
+            model.predict(texts[start : start + batch])
+        times: list[float] = []
+        until_s = time.perf_counter() + seconds
+        for start in range(0, 10**9, batch):
+            some = [texts[place % len(texts)] for place in range(start, start + batch)]
+            started_s = time.perf_counter()
+            model.predict(some)
+            times.append(time.perf_counter() - started_s)
+            if time.perf_counter() > until_s:
+                break
+        p50, p99 = np.percentile(times, (50, 99)) * 1e3
+        found.append({"batch": batch, "per_s": batch / float(np.mean(times)), "p50_ms": p50, "p99_ms": p99})
+    return found
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return b"AVAILABLE" in answer.read() if "/v1/" in url else answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    parent = psutil.Process(pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def _processor_s(pid: int) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in _family(pid))
+
+
+def _memory_mb(pid: int) -> float:
+    return sum(process.memory_info().rss for process in _family(pid)) / 1e6
+
+
+def _named(load: dict[str, Any]) -> str:
+    return f"{load['clients']} clients" if "clients" in load else f"{load['per_s']} a second"
+
+
+def _table(found: dict[str, list[dict[str, Any]]], loads: list[dict[str, Any]]) -> str:
+    head = ["load · server", "answers/s", "p50 ms", "p99 ms", "processor ms", "memory MB", "failed"]
+    rows = []
+    for place, load in enumerate(loads):
+        for name, results in found.items():
+            row = results[place]
+            figures = [f"{row['per_s']:.0f}", f"{row['p50_ms']:.1f}", f"{row['p99_ms']:.1f}"]
+            figures += [f"{row['processor_ms']:.1f}", f"{row['memory_mb']:.0f}", str(row["failed"])]
+            rows.append([f"{_named(load)} · {name}", *figures])
+    return table(head, rows)
+
+
+def _plot(found: dict[str, list[dict[str, Any]]], limit: float, path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for name, results in found.items():
+        closed = [row for row in results if "clients" in row]
+        style = "-o" if name.startswith("Sazón") else "--s"
+        left.plot([row["clients"] for row in closed], [row["per_s"] for row in closed], style, label=name)
+        right.plot([row["clients"] for row in closed], [row["p99_ms"] for row in closed], style, label=name)
+    left.axhline(limit, color="gray", linewidth=0.8)
+    left.set(xscale="log", xlabel="clients", ylabel="answers a second", title="gray: batches of 32 without a server")
+    right.set(xscale="log", yscale="log", xlabel="clients", ylabel="p99 (ms)")
+    left.legend(fontsize=7)
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    """Measures, prints, keeps."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="1 and 32 clients, two seconds each, nothing kept")
+    parser.add_argument("--seconds", type=float, default=8.0)
+    chosen = parser.parse_args()
+    seconds = 2.0 if chosen.quick else chosen.seconds
+    loads: list[dict[str, Any]] = [{"clients": count, "seconds": seconds} for count in CLIENTS]
+    loads += [{"per_s": rate, "seconds": seconds} for rate in RATES]
+    if chosen.quick:
+        loads = [loads[0], loads[2]]
+    import pandas as pd
+
+    from models.export.interchange import write_format
+
+    settings = load_settings()
+    registry, served = Registry(settings.tracking_uri), settings.state.served / MODEL_NAME
+    champion = registry.resolve(f"models:/{MODEL_NAME}@champion")
+    texts = [str(text) for text in pd.read_csv(SAMPLE).query("split == 'test'")["text"].sample(400, random_state=0)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_format(registry.download_checkpoint(champion), folder / "onnx", "onnx")
+        limit = bare(served, texts, seconds)
+        found = {
+            side.name: measure(side, texts, loads, folder, settings.tracking_uri)
+            for side in sides(folder, str(champion.number), served, folder / "onnx")
+        }
+    machine = describe_machine("tensorflow-cpu", "onnxruntime", "mlflow", "fastapi")
+    one, many = limit
+    text = f"""# Serving
+
+{_table(found, loads)}
+
+{_BARE}: one text p50 {one["p50_ms"]:.1f} ms, p99 {one["p99_ms"]:.1f} ms; batches of 32: {many["per_s"]:.0f} texts/s.
+
+`python -m benchmarks.serve`: one text a request, {seconds:.0f} s each; texts of the sample's test split. *clients*:
+closed loop; *a second*: at a fixed rate, times from when a request was due. *processor*: of the server, for each
+answer. The load shares the machine. {machine["processor"]}, {machine["cores"]} cores; {machine["measured_at"]}."""
+    print(text)
+    if not chosen.quick:
+        keep("serve", text, {"machine": machine, "bare": limit, "figures": found})
+        _plot(found, many["per_s"], RESULTS / "serve.png")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SazonError as error:
+        sys.exit(str(error))
