@@ -21,15 +21,22 @@ def format_decimals(values: NDArray[np.floating]) -> list[str]:
     """
     wide = np.float64 if values.dtype == np.float64 else np.float32
     flat = values.astype(wide, copy=False).ravel()
-    numbers = flat.tolist()
-    short = [f"{number:.6g}" for number in numbers]
-    with np.errstate(over="ignore"):
-        exact = np.array(list(map(float, short)), np.float64).astype(wide) == flat
+    texts = _print("%.6g", flat)
+    with np.errstate(over="ignore", invalid="ignore"):
+        exact = np.array(texts, np.bytes_).astype(np.float64).astype(wide) == flat
+        whole = (flat == np.rint(flat)) & np.isfinite(flat)
     digits = 17 if wide is np.float64 else 9
-    return [
-        _finish(text if same else f"{number:.{digits}g}")
-        for text, same, number in zip(short, exact.tolist(), numbers, strict=True)
-    ]
+    longer = np.flatnonzero(~exact & np.isfinite(flat))
+    for place, text in zip(longer.tolist(), _print(f"%.{digits}g", flat[longer]), strict=True):
+        texts[place] = text
+    for place in np.flatnonzero(whole | ~np.isfinite(flat)).tolist():
+        texts[place] = _finish(texts[place])
+    return texts
+
+
+def _print(how: str, numbers: NDArray[np.floating]) -> list[str]:
+    """One call for all numbers, since a call for each costs more than the printing."""
+    return (f"{how} " * len(numbers) % tuple(numbers.tolist())).split()
 
 
 def _finish(text: str) -> str:

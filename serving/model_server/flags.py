@@ -10,6 +10,7 @@ from sazon import __version__
 from sazon.errors import SettingsError
 from sazon.schema import MODEL_NAME
 from serving.model_server.config_files import (
+    DEFAULT_METRICS_PATH,
     BatchingOptions,
     read_batching,
     read_metrics_path,
@@ -122,7 +123,7 @@ def _models(flags: argparse.Namespace, served: Path) -> "ModelServerConfig":
 
 
 def _listen(flags: argparse.Namespace, host: str, rest_port: int, grpc_port: int) -> ListenOptions:
-    monitoring, tls = flags.monitoring_config_file, flags.ssl_config_file
+    tls = flags.ssl_config_file
     return ListenOptions(
         host=flags.host or host,
         rest_port=rest_port if flags.rest_api_port is None else flags.rest_api_port,
@@ -132,8 +133,15 @@ def _listen(flags: argparse.Namespace, host: str, rest_port: int, grpc_port: int
         rest_timeout_s=flags.rest_api_timeout_in_ms / 1e3,
         cors=flags.rest_api_enable_cors_support,
         tls=read_tls(tls) if tls else None,
-        metrics_path=read_metrics_path(monitoring) if monitoring else None,
+        metrics_path=_metrics_path(flags),
     )
+
+
+def _metrics_path(flags: argparse.Namespace) -> str | None:
+    if flags.monitoring_config_file:
+        return read_metrics_path(flags.monitoring_config_file)
+    # TensorFlow Serving shows nothing by default; Sazón's own model is always measured.
+    return None if flags.model_base_path or flags.model_config_file else DEFAULT_METRICS_PATH
 
 
 def _session(flags: argparse.Namespace) -> SessionOptions:
@@ -159,7 +167,10 @@ def _channel_arguments(text: str) -> tuple[tuple[str, int | str], ...]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as an error of ours."""
+    """Says what is wrong in one line, as an error of ours; its help looks like that of our other commands."""
+
+    def format_help(self) -> str:
+        return super().format_help().replace("usage:", "Usage:", 1)
 
     def error(self, message: str) -> NoReturn:
         raise SettingsError(f"{self.prog}: {message} (--help lists the flags)")

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from serving.model_server.json_bulk import decode_regular
 from serving.model_server.json_values import decode_tensor, is_base64, quote
 from serving.model_server.signature import Array
 from serving.model_server.statuses import StatusError, invalid_argument
@@ -28,8 +29,8 @@ def decode_rows(rows: Sequence[Any], inputs: Mapping[str, str]) -> dict[str, Arr
             "instances is a plain list, but expecting list of objects as multiple input tensors required as per "
             "tensorinfo_map"
         )
-    if texts := _texts(rows, inputs):
-        return texts
+    if regular := _regular(rows, inputs):
+        return regular
     named = _is_named(rows[0])
     stacks: dict[str, list[Array]] = {}
     for number, row in enumerate(rows):
@@ -43,16 +44,16 @@ def decode_rows(rows: Sequence[Any], inputs: Mapping[str, str]) -> dict[str, Arr
     return {name: np.stack(stack) for name, stack in stacks.items()}
 
 
-def _texts(rows: Sequence[Any], inputs: Mapping[str, str]) -> dict[str, Array] | None:
-    """The common case, one string input with one string a row, without an array per row."""
-    if tuple(inputs.values()) != ("string",):
+def _regular(rows: Sequence[Any], inputs: Mapping[str, str]) -> dict[str, Array] | None:
+    """The usual case, without an array per row; None leaves the rows to be judged one by one."""
+    if all(type(row) is dict and row.keys() == inputs.keys() and not is_base64(row) for row in rows):
+        columns = {name: decode_regular([row[name] for row in rows], dtype) for name, dtype in inputs.items()}
+    elif len(inputs) == 1:
+        columns = {name: decode_regular(rows, dtype) for name, dtype in inputs.items()}
+    else:
         return None
-    (name,) = inputs
-    if all(type(row) is dict and len(row) == 1 and type(row.get(name)) is str for row in rows):
-        return {name: decode_tensor([row[name] for row in rows], "string")}
-    if all(type(row) is str for row in rows):
-        return {name: decode_tensor(rows, "string")}
-    return None
+    found = {name: array for name, array in columns.items() if array is not None}
+    return found if len(found) == len(inputs) else None
 
 
 def _add_named(number: int, row: Mapping[str, Any], inputs: Mapping[str, str], stacks: dict[str, list[Array]]) -> None:

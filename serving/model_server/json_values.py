@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from serving.model_server.decimals import format_decimals
+from serving.model_server.json_bulk import EXACT_INTEGERS, LARGEST, decode_regular
 from serving.model_server.signature import NUMPY_TYPES, Array
 from serving.model_server.statuses import Code, StatusError, invalid_argument
 
@@ -19,8 +20,6 @@ MAX_QUOTED_CHARS: Final = 1000
 _INTEGER_RANGES: Final = {
     name: np.iinfo(kind) for name, kind in NUMPY_TYPES.items() if name.startswith(("int", "uint"))
 }
-_EXACT_INTEGERS: Final = {"float": 2**24 - 1, "half": 2**24 - 1, "double": 2**53 - 1}
-_LARGEST: Final = {"float": float(np.finfo(np.float32).max), "half": float(np.finfo(np.float32).max)}
 
 
 def decode_tensor(value: Any, dtype: str) -> Array:
@@ -36,6 +35,9 @@ def decode_tensor(value: Any, dtype: str) -> Array:
     Raises:
         StatusError: a ragged list, or an element of another type.
     """
+    regular = decode_regular(value, dtype)
+    if regular is not None:
+        return regular
     shape = _shape(value)
     elements: list[Any] = []
     _collect(value, 0, shape, _converter(dtype), elements)
@@ -95,7 +97,7 @@ def _converter(dtype: str) -> Callable[[Any], Any]:
         return decode_bytes
     if dtype == "bool":
         return _boolean
-    if dtype in _EXACT_INTEGERS:
+    if dtype in EXACT_INTEGERS:
         return lambda value: decode_decimal(value, dtype)
     if dtype in _INTEGER_RANGES:
         return lambda value: _integer(value, dtype)
@@ -147,9 +149,9 @@ def decode_decimal(value: Any, dtype: str) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise _type_error(value, dtype)
     too_large = (
-        abs(value) > _EXACT_INTEGERS[dtype]
+        abs(value) > EXACT_INTEGERS[dtype]
         if isinstance(value, int)
-        else math.isfinite(value) and abs(value) > _LARGEST.get(dtype, math.inf)
+        else math.isfinite(value) and abs(value) > LARGEST[dtype]
     )
     if too_large:
         raise invalid_argument(f"Cannot convert JSON value: {quote(value)} to {dtype} without loss of precision.")

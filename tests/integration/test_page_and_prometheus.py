@@ -37,13 +37,12 @@ def wait_for(url: str, timeout_s: float = 60.0) -> None:
 @pytest.fixture(scope="module")
 def servers(saved_model, tmp_path_factory):
     """URLs of a gateway and of the model server behind it."""
-    served = tmp_path_factory.mktemp("served") / "taste"
-    shutil.copytree(saved_model, served / "4")
-    rest, grpc, page = (free_port() for _ in range(3))
     home = tmp_path_factory.mktemp("home")
+    shutil.copytree(saved_model, home / "served" / "taste" / "4")
+    rest, grpc, page = (free_port() for _ in range(3))
     sazon = [sys.executable, "-m", "sazon.cli.main"]
     commands = [
-        [*sazon, "serve", "--model_base_path", served, "--rest_api_port", rest, "--port", grpc],
+        [*sazon, "serve", "--rest_api_port", rest, "--port", grpc],
         [*sazon, "app", "--port", page, "--model-grpc", f"127.0.0.1:{grpc}"],
     ]
     import os

@@ -156,7 +156,8 @@ def test_monitoring_and_tls(tmp_path):
     file.write_text("prometheus_config { enable: true }")
     path = parse(f"--monitoring_config_file={file}").listen.metrics_path
     assert path == "/monitoring/prometheus/metrics"
-    assert parse().listen.metrics_path is None
+    assert parse("--model_base_path=/m").listen.metrics_path is None
+    assert parse().listen.metrics_path == path
     file.write_text('server_key: "k" server_cert: "c" client_verify: false')
     tls = parse(f"--ssl_config_file={file}").listen.tls
     assert (tls.key, tls.certificate, tls.client_authority, tls.verify_client) == (b"k", b"c", None, False)

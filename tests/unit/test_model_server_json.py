@@ -9,7 +9,9 @@ import pytest
 from serving.model_server.bodies import unpack
 from serving.model_server.decimals import format_decimals
 from serving.model_server.json_answers import encode_error, encode_outputs
+from serving.model_server.json_bulk import decode_regular
 from serving.model_server.json_requests import decode_inputs, parse_body
+from serving.model_server.json_values import decode_tensor
 from serving.model_server.statuses import StatusError
 
 TEXT = {"text": "string"}
@@ -221,3 +223,45 @@ def test_gzip_bodies_are_unpacked_with_a_limit():
     assert unpack(packed, b"gzip", limit=999) == b""
     assert unpack(b"no gzip", b"gzip") == b""
     assert unpack(packed[:-9], b"gzip") == b""
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [
+        ([1, 2.5], "float"),
+        ([[1, 2], [3, 4]], "int32"),
+        ([2**63], "uint64"),
+        ([float("nan"), float("inf")], "double"),
+        ([True, False], "bool"),
+        ([], "float"),
+        ([[], []], "int64"),
+        ("ají", "string"),
+        ([16777215], "float"),
+    ],
+)
+def test_regular_lists_are_read_at_once_and_as_one_by_one(value, dtype, monkeypatch):
+    at_once = decode_regular(value, dtype)
+    monkeypatch.setattr("serving.model_server.json_values.decode_regular", lambda *_: None)
+    one_by_one = decode_tensor(value, dtype)
+    assert at_once.dtype == one_by_one.dtype
+    np.testing.assert_array_equal(at_once, one_by_one)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [
+        ([1, [2]], "float"),
+        ([[1], [2, 3]], "float"),
+        ([True, 1], "int32"),
+        ([True], "float"),
+        ([300], "uint8"),
+        ([-1], "uint64"),
+        ([2**70], "int64"),
+        ([16777216], "float"),
+        ([1e39], "float"),
+        ([{"b64": "YQ=="}], "string"),
+        ([1], "complex64"),
+    ],
+)
+def test_what_is_unusual_is_left_to_be_judged(value, dtype):
+    assert decode_regular(value, dtype) is None
