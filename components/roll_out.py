@@ -10,8 +10,9 @@ from tfx.types.standard_artifacts import Model
 from components.artifacts import RegisteredVersion, Report, read_report, write_report
 from components.judge_model import SAVED_MODEL
 from sazon.home import Home
-from sazon.registry import BLESSED, REJECTED, Registry
+from sazon.registry import BLESSED, CHALLENGER, REJECTED, Registry
 from serving.rollout.publishing import roll_out
+from serving.traffic import Traffic
 
 
 @component
@@ -24,17 +25,25 @@ def RollOut(  # noqa: N802
     state_dir: Parameter[str],
     keep_versions: Parameter[int],
 ) -> None:
-    """Serves nothing of a rejected version. `features` only orders this step after materialisation."""
+    """Serves nothing of a rejected version. `features` only orders this step after materialisation.
+
+    Where rollouts decide who answers, a blessed version stays challenger until `sazon rollout`.
+    """
+    home = Home(Path(state_dir))
     number, blessed = (version.get_int_custom_property(name) for name in ("version", "blessed"))
+    stable = Traffic.read(home.traffic).stable
+    at_once = bool(blessed) and stable in (None, number)
     outcome = {
         "version": number,
         "status": BLESSED if blessed else REJECTED,
         "reason": version.get_string_custom_property("reason"),
         "run_id": version.get_string_custom_property("run_id"),
-        "rolled_out": bool(blessed),
+        "rolled_out": at_once,
         "figures": read_report(report),
     }
-    if blessed:
-        served, registry = Home(Path(state_dir)).served, Registry(mlflow.get_tracking_uri())
-        roll_out(Path(model.uri) / SAVED_MODEL, number, served, registry, keep_versions)
+    registry = Registry(mlflow.get_tracking_uri())
+    if at_once:
+        roll_out(Path(model.uri) / SAVED_MODEL, number, home.served, registry, keep_versions)
+    elif blessed:
+        registry.set_alias(CHALLENGER, number)
     write_report(rollout, outcome)

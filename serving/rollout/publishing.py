@@ -8,12 +8,13 @@ from sazon.errors import ServingError
 from sazon.home import atomic_directory, remove_partials
 from sazon.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry
 from sazon.schema import MODEL_NAME
+from serving.rollout.store import now
 
 CHECKSUMS = Path("assets.extra") / "checksums.sha256"
 
 
 def roll_out(saved_model: Path, version: int, served: Path, registry: Registry, keep_versions: int) -> Path:
-    """Publishes a blessed version and makes it champion; safe to repeat after a kill at any point.
+    """Publishes a blessed version and makes it champion at once; safe to repeat after a kill at any point.
 
     Args:
         saved_model: the exported model.
@@ -29,6 +30,12 @@ def roll_out(saved_model: Path, version: int, served: Path, registry: Registry, 
         ServingError: the published directory is not what was written.
     """
     target = publish(saved_model, version, served)
+    champion = registry.with_alias(CHAMPION)
+    if champion is None or champion.number != version:
+        at = now()
+        before = champion.number if champion else None
+        entry = {"action": "promoted", "version": version, "from": before, "by": "pipeline", "at": at}
+        registry.log_promotion(f"at-once-{version:06d}-{at}", {**entry, "why": "passed its gates", "figures": {}})
     move_aliases(registry, version)
     prune(target.parent, version, keep_versions, registry)
     return target

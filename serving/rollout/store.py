@@ -189,7 +189,7 @@ class RolloutStore:
 
 def now() -> str:
     """The time in UTC, ISO-8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _document(rollout: Rollout) -> str:

@@ -13,6 +13,9 @@ from serving.rollout.store import Rollout
 from serving.rollout.workplace import Failed, Passed, Result, Waiting, Workplace
 from serving.traffic import CANARY, STABLE, Traffic
 
+_MOST_LOSSES = 3
+"""A version that ends its server more often than this in one step is not to be trusted."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -37,17 +40,18 @@ class Trial:
         bounds = Bounds(tuple(work["bounds"][0]), work["bounds"][1]) if "bounds" in work else None
         # Nobody is exposed before it is known what to compare with.
         place.route(self._traffic(rollout) if bounds else Traffic(stable=champion))
-        blind_since = work.get("blind_since")
         try:
-            _keep_loaded(place, rollout)
+            loaded = _keep_loaded(place, rollout)
             reading = place.reader.read()
         except ServingError as error:
-            since = blind_since or time.time()
+            since = work.get("blind_since", time.time())
             if time.time() - since > place.settings.rollout.blind_timeout_s:
                 return Failed(f"flying blind: {error}")
             return Waiting({**work, "blind_since": since}, str(error))
         window = Window.from_json(work.get("window", {})).add(reading)
-        kept: dict[str, Any] = {name: work[name] for name in ("bounds", "reference") if name in work}
+        kept: dict[str, Any] = {name: work[name] for name in ("bounds", "reference", "losses") if name in work}
+        if not loaded or "blind_since" in work:
+            return _begin_anew(work, kept, window, loaded)
         if bounds is None:
             return self._measure_champion(place, champion, window, kept)
         judgement = self._judge(place, rollout, window.figures, bounds)
@@ -87,11 +91,21 @@ class Trial:
             for series, count in window.gained.items()
             if series.role == STABLE and series.version == rollout.champion
         }
+        kept.pop("losses", None)
         return {**kept, "reference": counts_as_json(champions), "window": window.opened_anew().as_json()}
 
 
-def _keep_loaded(place: Workplace, rollout: Rollout) -> None:
-    """A model server that was started anew has to be told again."""
+def _begin_anew(work: dict[str, Any], kept: dict[str, Any], window: Window, loaded: bool) -> Result:
+    """Calls made while a version was away tell nothing of it; that it keeps going away does."""
+    kept["losses"] = work.get("losses", 0) + (not loaded and not work.get("lost", False))
+    if kept["losses"] > _MOST_LOSSES:
+        return Failed(f"model servers lost a version {kept['losses']} times")
+    kept |= {"window": window.opened_anew().as_json(), "lost": not loaded}
+    return Waiting(kept, "a server was away, counting begins anew")
+
+
+def _keep_loaded(place: Workplace, rollout: Rollout) -> bool:
+    """Tells a model server again that was started anew; returns whether nothing was amiss."""
     states = place.servers.states()
     wanted = {STABLE: rollout.champion, CANARY: rollout.version}
     loaded = {
@@ -99,6 +113,8 @@ def _keep_loaded(place: Workplace, rollout: Rollout) -> None:
         for label, number in wanted.items()
         if number is not None and number in states and states[number].state == AVAILABLE
     }
-    if len(loaded) < len(wanted) or any(place.servers.labelled(label) != wanted[label] for label in wanted):
-        place.tell("model servers: both versions again")
-        place.servers.assign([number for number in wanted.values() if number is not None], loaded)
+    if len(loaded) == len(wanted) and all(place.servers.labelled(label) == wanted[label] for label in wanted):
+        return True
+    place.tell("model servers: both versions again")
+    place.servers.assign([number for number in wanted.values() if number is not None], loaded)
+    return False

@@ -98,3 +98,13 @@ def test_the_registered_model_answers_alike_in_a_fresh_process(registry, saved_m
     np.testing.assert_allclose(answer["taste_probs"], here.taste_probs, atol=1e-5)
     downloaded = SavedTasteModel(registry.download(version)).predict(texts)
     np.testing.assert_allclose(downloaded.sentiment_probs, here.sentiment_probs, atol=1e-6)
+
+
+def test_the_log_of_promotions_only_grows(registry, saved_model, report):
+    assert registry.promotions() == []
+    register(saved_model, report)
+    registry.log_promotion("000002-rolled-back-2025-07-02T00:00:00Z", {"version": 1, "at": "2025-07-02T00:00:00Z"})
+    registry.log_promotion("000001-promoted", {"version": 1, "at": "2025-07-01T00:00:00Z", "why": "señal"})
+    registry.log_promotion("000001-promoted", {"version": 9, "at": "2025-07-03T00:00:00Z"})
+    assert [entry["at"][:10] for entry in registry.promotions()] == ["2025-07-01", "2025-07-02"]
+    assert registry.promotions()[0]["why"] == "señal"

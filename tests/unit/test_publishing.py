@@ -8,7 +8,7 @@ class FakeRegistry:
     """Aliases in a dict; the real registry is in the integration tests."""
 
     def __init__(self):
-        self.aliases = {}
+        self.aliases, self.log = {}, []
 
     def with_alias(self, alias):
         number = self.aliases.get(alias)
@@ -19,6 +19,9 @@ class FakeRegistry:
 
     def drop_alias(self, alias):
         self.aliases.pop(alias)
+
+    def log_promotion(self, key, entry):
+        self.log.append((entry["version"], entry["from"]))
 
 
 @pytest.fixture
@@ -44,6 +47,7 @@ def test_it_can_be_repeated(saved_model, tmp_path):
     for _ in range(3):
         roll_out(saved_model, 4, tmp_path / "served", registry, keep_versions=3)
     assert registry.aliases == {"champion": 4}
+    assert registry.log == [(4, None)]
 
 
 def test_leftovers_of_a_killed_rollout_are_removed(saved_model, tmp_path):
