@@ -18,6 +18,9 @@ from serving.gateway.malformed import Channel
 # Above the application's own limit, whose error is JSON; waitress' is not.
 _BUFFERED_BYTES: Final = 16 * MAX_BODY_BYTES
 
+# Idle ones count; one more than these is not even refused.
+_CONNECTIONS: Final = 10_000
+
 _log = get_logger("gateway")
 
 
@@ -43,11 +46,12 @@ def run(config: GatewayConfig, host: str, port: int) -> None:
         threads=config.max_in_flight + SPARE_THREADS,
         ident=None,
         max_request_body_size=_BUFFERED_BYTES,
+        connection_limit=_CONNECTIONS,
     )
     server.channel_class = Channel
     _log.info("gateway ready: http://%s:%s, model at %s", host, bound.getsockname()[1], config.model_grpc)
     while not stop.is_set:
-        wasyncore.loop(timeout=0.5, map=server._map, count=1)
+        wasyncore.loop(timeout=0.5, use_poll=True, map=server._map, count=1)
     _drain(server)
     _log.info("gateway stopped")
 
@@ -67,7 +71,7 @@ def _drain(server: Any) -> None:
     server.socket.close()
     give_up_at = time.monotonic() + GRACE_S
     while _is_busy(server) and time.monotonic() < give_up_at:
-        wasyncore.loop(timeout=0.05, map=server._map, count=1)
+        wasyncore.loop(timeout=0.05, use_poll=True, map=server._map, count=1)
     server.task_dispatcher.shutdown(timeout=1)
 
 
