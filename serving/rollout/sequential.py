@@ -6,9 +6,9 @@ such ratios, and its smallest value over all pairs that a hypothesis allows is e
 Ville's inequality it ever reaches `1 / alpha` with a probability of at most `alpha` while the hypothesis holds.
 
 Source: J. Ville, Étude critique de la notion de collectif (1939); H. Robbins, Statistical methods related to the law of
-the iterated logarithm, Ann. Math. Statist. 41 (1970); R. Turner, A. Ly, P. Grünwald, Generic E-variables for exact
-sequential k-sample tests (2024); S. Howard, A. Ramdas, Sequential estimation of quantiles with applications to A/B
-testing and best-arm identification, Bernoulli 28 (2022), for quantiles as shares beyond a value.
+the iterated logarithm, Ann. Math. Statist. 41 (1970); L. Wasserman, A. Ramdas, S. Balakrishnan, Universal inference,
+PNAS 117 (2020), for the smallest value; S. Howard, A. Ramdas, Sequential estimation of quantiles with applications to
+A/B testing and best-arm identification, Bernoulli 28 (2022), for quantiles as shares beyond a value.
 """
 
 import math
