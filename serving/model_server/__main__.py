@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from sazon.errors import SazonError
 from sazon.logging import configure_logging
@@ -9,16 +10,15 @@ from serving.model_server.flags import parse_flags
 from serving.model_server.server import serve
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Serves until a signal; returns the exit status."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Serves until a signal."""
     configure_logging()
     try:
         serve(parse_flags(arguments, "serving.model_server"))
     except SazonError as error:
         print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

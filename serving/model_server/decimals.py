@@ -1,5 +1,7 @@
 """Floating-point numbers as the protocol writes them."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +22,7 @@ def format_decimals(values: NDArray[np.floating]) -> list[str]:
         One text per value, flattened in C order.
     """
     wide = np.float64 if values.dtype == np.float64 else np.float32
-    flat = values.astype(wide, copy=False).ravel()
+    flat: NDArray[Any] = values.astype(wide, copy=False).ravel()
     texts = _print("%.6g", flat)
     with np.errstate(over="ignore", invalid="ignore"):
         exact = np.array(texts, np.bytes_).astype(np.float64).astype(wide) == flat
@@ -34,7 +36,7 @@ def format_decimals(values: NDArray[np.floating]) -> list[str]:
     return texts
 
 
-def _print(how: str, numbers: NDArray[np.floating]) -> list[str]:
+def _print(how: str, numbers: NDArray[Any]) -> list[str]:
     """One call for all numbers, since a call for each costs more than the printing."""
     return (f"{how} " * len(numbers) % tuple(numbers.tolist())).split()
 

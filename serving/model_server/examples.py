@@ -48,13 +48,13 @@ def serialise_examples(given: Input) -> Array:
     return array
 
 
-def classify(servable: "Servable", spec: ModelSpec, examples: Array, run: Run, check: bool) -> ClassificationResult:
+def classify(servable: "Servable", spec: ModelSpec, given: Input, run: Run, check: bool) -> ClassificationResult:
     """Classes and scores of each example.
 
     Args:
         servable: the leased version.
         spec: names the signature.
-        examples: (examples,) bytes.
+        given: the examples.
         run: runs the version.
         check: whether the signature has to be made for classification.
 
@@ -71,6 +71,7 @@ def classify(servable: "Servable", spec: ModelSpec, examples: Array, run: Run, c
             'Expected classification signature outputs to contain at least one of "classes" or "scores". '
             f"Signature was: {signature}",
         )
+    examples = serialise_examples(given)
     outputs = run(name, {INPUTS: examples}, wanted)
     for alias, array in outputs.items():
         _check_classes(alias, array, len(examples))
@@ -82,13 +83,14 @@ def classify(servable: "Servable", spec: ModelSpec, examples: Array, run: Run, c
     return _classification(classes, scores)
 
 
-def regress(servable: "Servable", spec: ModelSpec, examples: Array, run: Run, check: bool) -> RegressionResult:
+def regress(servable: "Servable", spec: ModelSpec, given: Input, run: Run, check: bool) -> RegressionResult:
     """One value an example; see `classify`."""
     name, signature = _find(servable, spec, REGRESS, check)
     if len(signature.outputs) != 1:
         raise invalid_argument("Expected one output Tensor.")
     if OUTPUTS not in signature.outputs:
         raise StatusError(Code.FAILED_PRECONDITION, f"No regression outputs found in SignatureDef: {signature}")
+    examples = serialise_examples(given)
     values = run(name, {INPUTS: examples}, (OUTPUTS,))[OUTPUTS]
     if not (values.ndim == 1 or (values.ndim == 2 and values.shape[1] == 1)):
         raise invalid_argument(
@@ -104,9 +106,7 @@ def regress(servable: "Servable", spec: ModelSpec, examples: Array, run: Run, ch
     return result
 
 
-def infer(
-    servable: "Servable", request: MultiInferenceRequest, examples: Array, run: Run, check: bool
-) -> MultiInferenceResponse:
+def infer(servable: "Servable", request: MultiInferenceRequest, run: Run, check: bool) -> MultiInferenceResponse:
     """Several classifications and regressions of the same examples.
 
     Raises:
@@ -117,11 +117,17 @@ def infer(
     for task in request.tasks:
         result = response.results.add()
         if task.method_name == CLASSIFY:
-            result.classification_result.CopyFrom(classify(servable, task.model_spec, examples, run, check))
+            result.classification_result.CopyFrom(classify(servable, task.model_spec, request.input, run, check))
         else:
-            result.regression_result.CopyFrom(regress(servable, task.model_spec, examples, run, check))
+            result.regression_result.CopyFrom(regress(servable, task.model_spec, request.input, run, check))
         result.model_spec.CopyFrom(answered_spec(servable, task.model_spec))
     return response
+
+
+def count_examples(given: Input) -> int:
+    """How many examples a request brings."""
+    kind = given.WhichOneof("kind")
+    return len(getattr(given, kind).examples) if kind else 0
 
 
 def answered_spec(servable: "Servable", spec: ModelSpec) -> ModelSpec:

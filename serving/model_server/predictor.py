@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from tensorflow_serving.apis.classification_pb2 import ClassificationRequest, ClassificationResponse
 from tensorflow_serving.apis.inference_pb2 import MultiInferenceRequest, MultiInferenceResponse
-from tensorflow_serving.apis.input_pb2 import Input
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
 from tensorflow_serving.apis.regression_pb2 import RegressionRequest, RegressionResponse
@@ -68,10 +67,11 @@ class Predictor:
     ) -> ClassificationResponse:
         """Answers a Classify request."""
         with self._measured("Classify", entry_point, request.model_spec.name):
-            target, given = read_target(request), self._serialise(request.model_spec.name, request.input)
+            target = read_target(request)
             with self._catalogue.lease(target) as servable:
+                self._telemetry.count_examples(target.name, examples.count_examples(request.input))
                 run = self._runner(servable, "Classify", target.name, deadline_at)
-                result = examples.classify(servable, request.model_spec, given, run, self._check_method_names)
+                result = examples.classify(servable, request.model_spec, request.input, run, self._check_method_names)
                 spec = examples.answered_spec(servable, request.model_spec)
             return ClassificationResponse(model_spec=spec, result=result)
 
@@ -80,10 +80,11 @@ class Predictor:
     ) -> RegressionResponse:
         """Answers a Regress request."""
         with self._measured("Regress", entry_point, request.model_spec.name):
-            target, given = read_target(request), self._serialise(request.model_spec.name, request.input)
+            target = read_target(request)
             with self._catalogue.lease(target) as servable:
+                self._telemetry.count_examples(target.name, examples.count_examples(request.input))
                 run = self._runner(servable, "Regress", target.name, deadline_at)
-                result = examples.regress(servable, request.model_spec, given, run, self._check_method_names)
+                result = examples.regress(servable, request.model_spec, request.input, run, self._check_method_names)
                 spec = examples.answered_spec(servable, request.model_spec)
             return RegressionResponse(model_spec=spec, result=result)
 
@@ -91,9 +92,9 @@ class Predictor:
         """Answers a gRPC MultiInference request."""
         spec = request.tasks[0].model_spec if request.tasks else ModelSpec()
         with self._measured("MultiInference", _GRPC, spec.name), self._catalogue.lease(read_spec(spec)) as servable:
-            given = self._serialise(spec.name, request.input)
+            self._telemetry.count_examples(spec.name, examples.count_examples(request.input))
             run = self._runner(servable, "MultiInference", spec.name, deadline_at)
-            return examples.infer(servable, request, given, run, self._check_method_names)
+            return examples.infer(servable, request, run, self._check_method_names)
 
     def _predict_json(self, body: bytes, target: ModelTarget, deadline_at: float) -> bytes:
         with self._measured("Predict", _REST, target.name):
@@ -114,12 +115,6 @@ class Predictor:
         spec, given = _spec(target, parsed.signature_name), json_examples.decode_examples(parsed.document)
         request = RegressionRequest(model_spec=spec, input=given)
         return json_examples.encode_values(self.regress(request, deadline_at, _REST).result)
-
-    def _serialise(self, model_name: str, given: Input) -> Array:
-        serialised = examples.serialise_examples(given)
-        if model_name in self._catalogue:
-            self._telemetry.count_examples(model_name, len(serialised))
-        return serialised
 
     def _runner(self, servable: "Servable", api: Api, model_name: str, deadline_at: float | None) -> predictions.Run:
         run = servable.run if self._batcher is None else partial(self._batcher.run, servable)

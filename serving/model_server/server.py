@@ -1,7 +1,6 @@
 """The server process: loads the models, opens both ports, follows directories and files, stops on a signal."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -9,11 +8,10 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from sazon.errors import ServingError
 from sazon.logging import get_logger
-from sazon.quiet import quiet_libraries
 from serving.model_server.catalogue import Catalogue
 from serving.model_server.configurator import Configurator
 from serving.model_server.intake import Intake
@@ -33,8 +31,8 @@ BATCHING_WORKERS: Final = 256
 _log = get_logger("model_server")
 
 
-def serve(options: ServerOptions) -> None:
-    """Serves until SIGTERM or SIGINT; logs one line once it answers.
+def serve(options: ServerOptions) -> NoReturn:
+    """Serves until SIGTERM or SIGINT, then ends the process; logs one line once it answers.
 
     Raises:
         ServingError: the configuration is wrong, a model cannot be loaded, or a port is taken.
@@ -43,8 +41,8 @@ def serve(options: ServerOptions) -> None:
 
     if unfinished := uvloop.run(_serve(options)):
         _log.warning("%d requests did not finish within %g s and were cut off", unfinished, GRACE_S)
-        logging.shutdown()
-        os._exit(0)  # their threads would hold the process up
+    logging.shutdown()
+    os._exit(0)  # runs that were given up, and TensorFlow's own threads, would hold up the interpreter's end
 
 
 async def _serve(options: ServerOptions) -> int:
@@ -118,16 +116,11 @@ def _make_predictor(options: ServerOptions, catalogue: Catalogue, telemetry: Tel
 
 
 def _make_loader(options: ServerOptions, telemetry: Telemetry) -> "Callable[[str, Path, int], Servable]":
-    quiet_libraries()
-    import tensorflow as tf
+    from serving.model_server.runtime import import_tensorflow
 
+    import_tensorflow()
     from serving.model_server.servable import Servable
     from serving.model_server.warmup import warm_up
-
-    tf.get_logger().setLevel(logging.ERROR)
-    # TensorFlow's modules hold a million objects that never die; a collection that walks them stalls requests.
-    gc.collect()
-    gc.freeze()
 
     def load(model_name: str, folder: Path, version: int) -> Servable:
         servable = Servable(folder, version, options.session)

@@ -41,6 +41,7 @@ class Versions:
         self._statuses: dict[int, VersionStatus] = {}
         self._servables: dict[int, Servable] = {}
         self._leases: dict[int, int] = {}
+        self._attempted = False
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
@@ -93,15 +94,24 @@ class Versions:
         with self._changed:
             return [self._statuses[version] for version in sorted(self._statuses, reverse=True)]
 
+    def note_attempts(self) -> None:
+        """Records that each wanted version was tried at least once."""
+        with self._changed:
+            self._attempted = True
+            self._changed.notify_all()
+
     def wait_settled(self, timeout_s: float) -> bool:
-        """Waits until a version is available, or every one has ended; False where time ran out before."""
+        """Waits until each wanted version was tried, and one is available or all have ended.
+
+        Returns:
+            False where time ran out before.
+        """
         with self._changed:
             return self._changed.wait_for(self._is_settled, timeout_s)
 
     def _is_settled(self) -> bool:
-        if self._servables:
-            return True
-        return bool(self._statuses) and all(status.state is State.END for status in self._statuses.values())
+        ended = all(status.state is State.END for status in self._statuses.values())
+        return self._attempted and (ended or bool(self._servables))
 
     def _find(self, version: int | None) -> "Servable":
         found = max(self._servables, default=None) if version is None else version

@@ -77,12 +77,11 @@ def _replay(servable: "Servable", record: PredictionLog, check: bool) -> None:
         case "regress_log":
             _replay_examples(servable, record.regress_log.request, examples.regress, check)
         case "multi_inference_log":
-            request = record.multi_inference_log.request
-            examples.infer(servable, request, examples.serialise_examples(request.input), servable.run, check)
+            examples.infer(servable, record.multi_inference_log.request, servable.run, check)
         case kind:
             raise StatusError(Code.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
 
 
 def _replay_examples(servable: "Servable", request: Any, method: Callable[..., object], check: bool) -> None:
     spec: ModelSpec = request.model_spec
-    method(servable, spec, examples.serialise_examples(request.input), servable.run, check)
+    method(servable, spec, request.input, servable.run, check)

@@ -102,6 +102,8 @@ class VersionWatcher:
             if version not in self._versions.loaded():
                 self._try_load(version, wanted[version])
         self._retire_unwanted(wanted)
+        if wanted:
+            self._versions.note_attempts()
 
     def _follow(self, stop: threading.Event) -> None:
         while not stop.is_set():

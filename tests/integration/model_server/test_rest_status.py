@@ -25,7 +25,7 @@ def test_newest_first(server):
         ("/v1/models/m/versions/4", 404, "Could not find version 4 of model m"),
         ("/v1/models/x/metadata", 404, "Servable not found for request: Latest(x)"),
         ("/v1/models", 400, "Missing model name in request."),
-        ("/v1/models/m?a=b", 400, "Malformed request: GET /v1/models/m?a=b"),
+        ("/v1/models/m?a=b", 404, "Could not find any versions of model m?a=b"),
     ],
 )
 def test_what_is_not_there(server, path, status, message):

@@ -33,8 +33,7 @@ def test_base64_in_columns(server):
 
 def test_a_single_base64_object_is_a_scalar(server):
     status, answer = server.post(PREDICT, {"inputs": {"b64": "YWJj"}})
-    assert status == 400
-    assert "shape" in answer["error"].lower() or "rank" in answer["error"].lower()
+    assert (status, list(answer)) == (400, ["error"])  # the toy wants a vector
 
 
 def test_strings_that_are_no_utf8_still_make_json(server):
