@@ -3,8 +3,11 @@
 import json
 import math
 import re
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import grpc
 import pytest
@@ -16,6 +19,7 @@ from serving.gateway.app import GatewayConfig, create_app
 from serving.gateway.questions import MAX_EXPLAINED_TEXTS, MAX_TEXTS
 from serving.monitoring import metrics
 
+ROOT = Path(__file__).parents[2]
 PREDICT, EXPLAIN = "/api/v1/predict", "/api/v1/explain"
 
 
@@ -284,3 +288,8 @@ def test_every_control_of_the_page_has_a_label(client):
     page = client.get("/").text
     for control in re.findall(r"<(?:textarea|input|select) id=\"(\w+)\"", page):
         assert f'<label for="{control}">' in page
+
+
+def test_a_gateway_needs_no_tensorflow():
+    code = "import sys, serving.gateway.app; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
