@@ -53,14 +53,14 @@ def test_a_stop_drains_what_is_in_flight_and_refuses_what_is_new(tmp_path, expor
     (tmp_path / "1").symlink_to(exported / "1")
     server = Server(f"--model_base_path={tmp_path}", "--model_name=m", "--rest_api_num_threads=2").wait_ready()
     answers: list[tuple[int, dict]] = []
-    document = {"signature_name": "slow", "instances": [1000]}
+    document = {"signature_name": "slow", "instances": [600]}
     asking = threading.Thread(target=lambda: answers.append(server.post("/v1/models/m:predict", document)))
     asking.start()
-    time.sleep(0.5)
+    time.sleep(0.3)
     server.signal()
-    time.sleep(0.2)
+    time.sleep(0.1)
     status, answer = server.post("/v1/models/m:predict", {"instances": ["a"]})
     assert (status, answer["error"]) == (503, "The server is stopping; ask another one")
     asking.join(60)
-    assert answers == [(200, {"predictions": [1000.0]})]
+    assert answers == [(200, {"predictions": [600.0]})]
     assert server.process.wait(30) == 0
