@@ -12,7 +12,7 @@ from sazon.home import remove_partials
 from sazon.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry
 from sazon.schema import MODEL_NAME
 from serving.rollout.publishing import publish, retire, verify
-from serving.rollout.server_control import AVAILABLE
+from serving.rollout.server_control import AVAILABLE, hold
 from serving.rollout.store import RolloutStore
 from serving.rollout.workplace import Workplace
 from serving.traffic import STABLE, Traffic
@@ -102,7 +102,9 @@ def _check_servers(place: Workplace, champion: int) -> Iterator[Finding]:
         return
     if state is None or state.state != AVAILABLE:
         shown = state.state if state else "unknown to a model server"
-        yield Finding("servers", f"version {champion} is {shown}", lambda: servers.assign([champion], {}))
+        yield Finding(
+            "servers", f"version {champion} is {shown}", lambda: hold(servers, [champion], {STABLE: champion})
+        )
     elif controlled and label != champion:
         problem = f"label {STABLE} leads to {label or 'nothing'}, want version {champion}"
         yield Finding("servers", problem, lambda: servers.assign(_kept(place, champion), {STABLE: champion}))

@@ -53,6 +53,20 @@ class ModelServers(Protocol):
         ...
 
 
+def hold(servers: ModelServers, versions: Sequence[int], labels: Mapping[str, int]) -> bool:
+    """Asks for versions, and for those labels whose versions answer already: a server refuses the whole otherwise.
+
+    Returns:
+        Whether all labels were asked for; else ask again.
+    """
+    states = servers.states()
+    ready = {
+        label: number for label, number in labels.items() if number in states and states[number].state == AVAILABLE
+    }
+    servers.assign(versions, ready)
+    return len(ready) == len(labels)
+
+
 class ReloadedServers:
     """Sends HandleReloadConfigRequest to every replica. It replaces the whole configuration: they serve this model
     alone.

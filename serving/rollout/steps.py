@@ -10,7 +10,7 @@ from sazon.registry import CHALLENGER, CHAMPION, PREVIOUS
 from sazon.schema import MODEL_NAME
 from serving.rollout.publishing import move_aliases, prune, publish, retire
 from serving.rollout.replay import complaint, read_texts, replay
-from serving.rollout.server_control import AVAILABLE, END, VersionState
+from serving.rollout.server_control import AVAILABLE, END, VersionState, hold
 from serving.rollout.store import Rollout, now
 from serving.rollout.verification import verify_apart
 from serving.rollout.workplace import Failed, Passed, Result, Waiting, Workplace, addresses
@@ -45,10 +45,11 @@ def load(place: Workplace, rollout: Rollout) -> Result:
         if old is not None:
             place.route(Traffic(stable=old))
             place.tell(f"model servers: version {old} alone")
-            place.servers.assign([old], stable)
+            if not hold(place.servers, [old], stable):
+                return Waiting({}, f"version {old} is not available")
         place.tell("publishing the version")
         publish(_staging(place) / MODEL_NAME / str(new), new, place.settings.state.served)
-    place.servers.assign(both, stable)
+    hold(place.servers, both, stable)
     states = place.servers.states()
     state = states.get(new, VersionState("UNKNOWN"))
     if asked and state.state == END and state.error:
@@ -77,7 +78,8 @@ def promote(place: Workplace, rollout: Rollout) -> Result:
     """Makes the version champion everywhere; the champion stays loaded, for a rollback at once."""
     old, new = rollout.champion, rollout.version
     place.tell("model servers: label stable")
-    place.servers.assign([number for number in (old, new) if number is not None], {STABLE: new})
+    if not hold(place.servers, [number for number in (old, new) if number is not None], {STABLE: new}):
+        return Waiting({}, f"version {new} is not available")
     place.route(Traffic(stable=new))
     place.tell("registry: aliases")
     move_aliases(place.registry, new)
@@ -102,7 +104,8 @@ def roll_back(place: Workplace, rollout: Rollout) -> Result:
     _restore_aliases(place, rollout)
     if old is not None:
         place.tell(f"model servers: version {old} alone")
-        place.servers.assign([old], {STABLE: old})
+        if not hold(place.servers, [old], {STABLE: old}):
+            return Waiting({"settled": True}, f"version {old} is not available")
     place.tell("withdrawing the version")
     finish_rollback(place, rollout)
     return Passed(rollout.reason)
@@ -131,7 +134,8 @@ def revert(place: Workplace, rollout: Rollout) -> Result:
     if not rollout.work.get("settled", False):
         return Waiting({"settled": True}, f"gateways turn to version {good}")
     place.tell("model servers: label stable")
-    place.servers.assign([good], {STABLE: good})
+    if not hold(place.servers, [good], {STABLE: good}):
+        return Waiting({"settled": True}, f"version {good} is not available")
     place.tell("registry: aliases")
     place.registry.set_alias(CHAMPION, good)
     place.registry.drop_alias(PREVIOUS)

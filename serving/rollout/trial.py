@@ -8,7 +8,7 @@ from sazon.errors import ServingError
 from serving.monitoring.metrics import SHADOW
 from serving.rollout.figures import Figures, Window, counts_as_json, counts_from_json
 from serving.rollout.judgement import Bounds, Judge, Judgement, Verdict
-from serving.rollout.server_control import AVAILABLE
+from serving.rollout.server_control import AVAILABLE, hold
 from serving.rollout.store import Rollout
 from serving.rollout.workplace import Failed, Passed, Result, Waiting, Workplace
 from serving.traffic import CANARY, STABLE, Traffic
@@ -106,15 +106,15 @@ def _begin_anew(work: dict[str, Any], kept: dict[str, Any], window: Window, load
 
 def _keep_loaded(place: Workplace, rollout: Rollout) -> bool:
     """Tells a model server again that was started anew; returns whether nothing was amiss."""
-    states = place.servers.states()
-    wanted = {STABLE: rollout.champion, CANARY: rollout.version}
-    loaded = {
-        label: number
-        for label, number in wanted.items()
-        if number is not None and number in states and states[number].state == AVAILABLE
+    states, servers = place.servers.states(), place.servers
+    wanted = {
+        label: number for label, number in ((STABLE, rollout.champion), (CANARY, rollout.version)) if number is not None
     }
-    if len(loaded) == len(wanted) and all(place.servers.labelled(label) == wanted[label] for label in wanted):
+    if all(
+        number in states and states[number].state == AVAILABLE and servers.labelled(label) == number
+        for label, number in wanted.items()
+    ):
         return True
     place.tell("model servers: both versions again")
-    place.servers.assign([number for number in wanted.values() if number is not None], loaded)
+    hold(servers, list(wanted.values()), wanted)
     return False

@@ -67,9 +67,9 @@ class Servers:
     def assign(self, versions, labels):
         if self.away:
             raise ServingError("model server: away")
-        self.loaded = {number for number in versions if (self.served / str(number)).exists()} - self.broken
         if not set(labels.values()) <= self.loaded:
             raise ServingError("Request to assign label to version that is not available")
+        self.loaded = {number for number in versions if (self.served / str(number)).exists()} - self.broken
         self.labels = dict(labels)
 
     def states(self):
@@ -316,6 +316,18 @@ def test_a_server_that_stays_away_does_not_hold_a_rollback_up(world):
     assert ended.outcome is Outcome.ROLLED_BACK
     assert Traffic.read(made.settings.state.traffic) == Traffic(stable=OLD)
     assert made.versions() == {"1"}
+
+
+def test_it_goes_back_although_the_server_turned_to_the_new_version_alone(world):
+    made = world()
+    with made.store.control():
+        rollout = made.controller.begin(NEW, "ana")
+        while not rollout.step.startswith(CANARY):
+            rollout, _ = made.controller.look(rollout)
+        made.servers.loaded, made.servers.labels = {NEW}, {}
+        made.store.wish(rollout, aborted_by="luis")
+        assert made.controller.run(rollout).outcome is Outcome.ROLLED_BACK
+    made.assert_agrees_on(OLD)
 
 
 def test_the_first_version_needs_no_comparison(world):
