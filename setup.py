@@ -19,9 +19,10 @@ EXTRAS = {
     "torch": ["torch>=2.4"],
     "serving": ["tensorflow>=2.21,<2.22", "tensorflow-text>=2.21,<2.22", "tensorflow-serving-api", "grpcio", "orjson",
                 "uvicorn[standard]", "starlette"],
-    "gateway": ["flask>=3", "spectree>=3", "offapi", "waitress", "gunicorn", "prometheus-client>=0.20", "tensorflow-serving-api", "grpcio",
-                "feast>=0.67,<0.68", "openai>=2"],
-    "test": ["pytest", "pytest-timeout", "hypothesis", "schemathesis", "ruff", "mypy", "import-linter", "onnxruntime", "jax"],
+    "gateway": ["flask>=3", "spectree>=3", "offapi", "waitress", "gunicorn", "prometheus-client>=0.20",
+                "tensorflow-serving-api", "grpcio", "feast>=0.67,<0.68", "openai>=2"],
+    "test": ["pytest", "pytest-timeout", "hypothesis", "schemathesis", "ruff", "mypy", "import-linter",
+             "onnxruntime", "jax"],
 }  # fmt: skip
 
 setup(
