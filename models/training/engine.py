@@ -53,16 +53,16 @@ def _tensorflow(model: Trainable, optimiser: Any) -> tuple[Callable[[Batch], Any
         optimiser.apply(grads, variables)
         return loss
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(batch: Batch) -> tf.Tensor:
         return learn(batch)
 
-    @tf.function
+    @tf.function(autograph=False)
     def shared_step(shares: tuple[Batch, ...]) -> tf.Tensor:
         own = strategy.experimental_distribute_values_from_function(lambda at: shares[at.replica_id_in_sync_group])
         return strategy.experimental_local_results(strategy.run(learn, args=(own,)))[0]
 
-    @tf.function
+    @tf.function(autograph=False)
     def forward(batch: Batch) -> Any:
         return model(batch, training=False)
 

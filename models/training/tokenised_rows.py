@@ -26,7 +26,9 @@ def tokenise_rows(rows: pd.DataFrame, tokeniser: Tokeniser, max_tokens: int) -> 
     import tensorflow as tf
 
     tokenise = tf.function(
-        lambda texts: tokeniser.tokenise(texts, max_tokens), input_signature=[tf.TensorSpec([None], tf.string)]
+        lambda texts: tokeniser.tokenise(texts, max_tokens),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+        autograph=False,
     )
     for start in range(0, len(rows), _PART):
         part = rows.iloc[start : start + _PART]
