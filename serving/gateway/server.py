@@ -12,8 +12,9 @@ from sazon.logging import get_logger
 from sazon.quiet import quiet_libraries
 from serving.gateway.app import MAX_BODY_BYTES, create_app
 from serving.gateway.config import GatewayConfig
-from serving.gateway.listening import GRACE_S, SPARE_THREADS, bind
+from serving.gateway.listening import GRACE_S, SPARE_THREADS
 from serving.gateway.malformed import Channel
+from serving.sockets import bind
 
 # Above the application's own limit, whose error is JSON; waitress' is not.
 _BUFFERED_BYTES: Final = 16 * MAX_BODY_BYTES
@@ -39,7 +40,7 @@ def run(config: GatewayConfig, host: str, port: int) -> None:
     stop = _StopFlag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop.set)
-    bound = bind(host, port)
+    bound = bind(host, port, "the gateway")
     server: Any = create_server(
         create_app(config),
         sockets=[bound],

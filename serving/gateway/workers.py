@@ -14,8 +14,9 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from sazon.logging import get_logger
 from sazon.quiet import quiet_libraries
 from serving.gateway.config import GatewayConfig
-from serving.gateway.listening import GRACE_S, SPARE_THREADS, bind
+from serving.gateway.listening import GRACE_S, SPARE_THREADS
 from serving.gateway.malformed import write_gunicorn_error
+from serving.sockets import bind
 
 _SHARED_METRICS: Final = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -40,7 +41,7 @@ def run_workers(
         ServingError: the port is taken.
     """
     quiet_libraries()
-    bound = bind(host, port)
+    bound = bind(host, port, "the gateway")
     bound.listen(_BACKLOG)
     shared = Path(tempfile.mkdtemp(prefix="sazon-gateway-metrics."))
     os.environ[_SHARED_METRICS] = str(shared)  # read by prometheus_client when it is imported

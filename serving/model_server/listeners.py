@@ -12,6 +12,7 @@ import uvicorn
 from sazon.errors import ServingError
 from serving.model_server.config_files import TlsOptions
 from serving.model_server.options import ListenOptions
+from serving.sockets import bind
 
 SERVER_OPTIONS: Final = (
     ("grpc.max_receive_message_length", 2**31 - 1),
@@ -47,7 +48,7 @@ class RestListener:
         Raises:
             ServingError: the port is taken or the host is not ours.
         """
-        bound = _bind(self._host, self._port)
+        bound = bind(self._host, self._port, "REST")
         self._port = bound.getsockname()[1]
         config = uvicorn.Config(
             self._app,
@@ -134,15 +135,3 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((host, port))
-    except OSError as error:
-        bound.close()
-        raise ServingError(f"REST cannot listen on {host}:{port}: {error.strerror}; choose another port") from None
-    return bound
