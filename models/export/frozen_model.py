@@ -1,8 +1,8 @@
 """The SavedModel that is evaluated, registered and served: text in, labels out, everything in the graph.
 
-All signatures share one set of weights, which are constants. Keras 3 wraps its variables so that
-`tf.saved_model.save` writes each of them twice and restores one copy: TensorFlow's own loader copes, TensorFlow
-Serving's finds them uninitialised.
+All signatures share one set of weights, in variables of TensorFlow's own. Keras 3 wraps its variables so that
+`tf.saved_model.save` writes each of them twice and restores one copy: TensorFlow's loader copes, TensorFlow Serving's
+finds them uninitialised.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -19,8 +19,8 @@ from models.bert.precision import Served, resolve_served
 from models.bert.taste_model import TasteModel
 from models.checkpoints.finetuned import Answering, read_finetuned
 from models.export.attribution import integrated_gradients
-from models.export.constants import constants
 from models.export.int8 import IntegerProducts
+from models.export.weights import constants
 from models.inputs import features
 from sazon.errors import UserError
 from sazon.schema import (
@@ -61,7 +61,7 @@ _TASTE_SETS = [
 
 
 class FrozenModel:
-    """The classifier over constants. Not a module of TensorFlow's, so that no variable of Keras is saved."""
+    """The classifier over stored weights. Not a module of TensorFlow's, so that no variable of Keras is saved."""
 
     def __init__(self, model: TasteModel, answering: Answering, int8: bool = False) -> None:
         self.model, self.answering = model, answering
@@ -73,13 +73,13 @@ class FrozenModel:
         """(batch,) string to (batch, hidden) float32, the vector that the heads read."""
         rows = self.answering.tokeniser.tokenise(text, self.answering.max_tokens)
         tokens, layout = pack_ragged(rows, multiple=_FEW_SHAPES)
-        with self._constants(), self._products():
+        with self._stored(), self._products():
             return self.model.encoder.pool(self.model.encoder(tokens, layout=layout))
 
     def probabilities(self, text: tf.Tensor, context: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         """(batch,) string, (batch, features) where known, to sentiment (batch, 3) and tastes (batch, 10), float32."""
         pooled = self.pooled(text)
-        with self._constants():
+        with self._stored():
             logits = self.model.heads(self.model.fuse(pooled, context))
         sentiment = tf.nn.softmax(logits["sentiment"] / self.answering.temperature)
         tastes = tf.sigmoid(logits["tastes"])
@@ -88,12 +88,12 @@ class FrozenModel:
     def attributions(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """What each token did for the sentiment that is served, as `models.export.attribution` gives it."""
         named = tf.argmax(self.probabilities(text)[0], axis=1, output_type=tf.int32)
-        with self._constants():
+        with self._stored():
             return integrated_gradients(self.model, self.answering.tokeniser, text, self.answering.max_tokens, named)
 
-    def _constants(self) -> keras.StatelessScope:
-        """Within it the model computes with the constants."""
-        return keras.StatelessScope(state_mapping=list(zip(self._variables, self._weights(), strict=True)))
+    def _stored(self) -> keras.StatelessScope:
+        """Within it the model computes with the stored weights."""
+        return keras.StatelessScope(state_mapping=list(zip(self._variables, self._weights, strict=True)))
 
     def _products(self) -> AbstractContextManager[None]:
         """Within it the encoder multiplies integers, if it was asked to."""

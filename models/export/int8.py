@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from models.bert.encoder import BertEncoder, Linear, Norm
 from models.bert.packing import Layout
-from models.export.constants import constants
+from models.export.weights import constants
 
 _LARGEST = 127
 _TINY = 1e-8
@@ -62,7 +62,7 @@ class IntegerProducts:
     @contextmanager
     def tracing(self) -> Iterator[None]:
         """Within it, the encoder's layers are traced as integer operations."""
-        weights, affine = self._of_products(), self._of_norms()
+        weights, affine = self._of_products, self._of_norms
         products = [
             (linear, self._product(linear, reach, *weights[3 * place : 3 * place + 3]))
             for place, (linear, reach) in enumerate(zip(self._linears, self._ranges, strict=True))
@@ -79,7 +79,8 @@ class IntegerProducts:
                 input=x, min_range=-reach, max_range=reach, T=tf.qint8, mode="SCALED", round_mode="HALF_TO_EVEN",
                 narrow_range=True,
             )  # fmt: skip
-            operands = [rounded.output, kernel[:, columns], bias[columns]]
+            # Saving would turn a captured qint8 into int8.
+            operands = [rounded.output, tf.bitcast(kernel[:, columns], tf.qint8), bias[columns]]
             ranges = [tf.constant(-reach), tf.constant(reach), -scale[columns], scale[columns]]
             attributes = {
                 **{"T1": tf.qint8, "T2": tf.qint8, "Tbias": tf.float32, "U": tf.float32, "Tout": tf.float32},

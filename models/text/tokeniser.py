@@ -32,6 +32,7 @@ from sazon.errors import UserError
 
 if TYPE_CHECKING:
     import tensorflow as tf
+    import tensorflow_text as tf_text
 
 # What BERT's reference drops from a text: control, format and private characters, and what was no UTF-8.
 _INVISIBLE: Final = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F\p{Cf}\p{Co}\x{FFFD}]"
@@ -131,18 +132,12 @@ class Tokeniser:
             (batch, None) int32, each row [CLS] … [SEP].
         """
         import tensorflow as tf
-        import tensorflow_text as tf_text
 
         boundary = f"[{_BOUNDARY}{SYMBOLS if self.accents == 'fold' else ''}]"
         words = tf.strings.regex_replace(self.normalise(texts), boundary, r" \0 ")
         words = tf.strings.regex_replace(words, _LONG_WORD, _UNKNOWN_MARK)
         # The marks are in the text already: slicing and joining ragged rows costs more than all the rest.
-        rows = tf_text.FastWordpieceTokenizer(
-            self._marked_vocabulary,
-            token_out_type=tf.int32,
-            unknown_token=UNK,
-            max_bytes_per_word=4 * LONGEST_WORD,
-        ).tokenize(tf.strings.join([f"{_CLS_MARK} ", words, f" {_SEP_MARK}"]))
+        rows = self._wordpiece.tokenize(tf.strings.join([f"{_CLS_MARK} ", words, f" {_SEP_MARK}"]))
         return _cut(rows, max_tokens, self.sep_id)
 
     @classmethod
@@ -178,10 +173,20 @@ class Tokeniser:
         """Writes vocab.txt, tokenizer.json and tokenizer_config.json, which transformers loads with the same ids."""
         write_tokeniser_files(folder, self.vocabulary, self.lowercase, self.accents)
 
-    @property
-    def _marked_vocabulary(self) -> list[str]:
+    @cached_property
+    def _wordpiece(self) -> "tf_text.FastWordpieceTokenizer":
+        """Made once, outside the graph under way: it takes a second for each 30,000 tokens."""
+        import tensorflow as tf
+        import tensorflow_text as tf_text
+
         marks = {CLS: _CLS_MARK, SEP: _SEP_MARK}
-        return [marks.get(token, token) for token in self.vocabulary]
+        with tf.init_scope():
+            return tf_text.FastWordpieceTokenizer(
+                [marks.get(token, token) for token in self.vocabulary],
+                token_out_type=tf.int32,
+                unknown_token=UNK,
+                max_bytes_per_word=4 * LONGEST_WORD,
+            )
 
     @cached_property
     def _ids(self) -> dict[str, int]:

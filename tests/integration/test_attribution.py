@@ -53,7 +53,7 @@ def masked_logits(frozen: FrozenModel, length: int) -> np.ndarray:
     tokeniser = frozen.answering.tokeniser
     row = [tokeniser.cls_id, *[tokeniser.mask_id] * (length - 2), tokeniser.sep_id]
     tokens, layout = pack_ragged(tf.ragged.constant([row], tf.int32))
-    with frozen._constants():
+    with frozen._stored():
         first = frozen.model.encoder(tokens, layout=layout)
         return frozen.model.heads(frozen.model.encoder.pool(first))["sentiment"][0].numpy()
 
