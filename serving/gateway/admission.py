@@ -1,20 +1,33 @@
-"""How many requests are worked on at once."""
+"""How many requests are worked on at once, and what the rest is told."""
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from serving.gateway.errors import ApiError
-from serving.monitoring.metrics import GatewayMetrics
+from serving.monitoring.metrics import NO_VERSION, GatewayMetrics
 
 RETRY_AFTER_S: Final = 1
+EXTENSION: Final = "sazon_admission"
+"""Where the application keeps it for its server, among its extensions."""
+BOUNDED: Final = ("/api/v1/predict", "/api/v1/explain")
+"""Paths whose requests need a place."""
+
+_CODE, _MESSAGE = "overloaded", "too many requests at once; try again soon"
+_BODY: Final = json.dumps({"error": {"code": _CODE, "message": _MESSAGE}}).encode()
+_REFUSAL: Final = (
+    b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\n"
+    b"Retry-After: %d\r\nContent-Length: %d\r\n\r\n%b" % (RETRY_AFTER_S, len(_BODY), _BODY)
+)
 
 
 class Admission:
     """Lets a bounded number of requests in; the rest is told at once to come back."""
 
     def __init__(self, limit: int, metrics: GatewayMetrics) -> None:
+        self.limit = limit
         self._places, self._metrics = threading.BoundedSemaphore(limit), metrics
 
     @contextmanager
@@ -26,10 +39,25 @@ class Admission:
         """
         if not self._places.acquire(blocking=False):
             self._metrics.refused.inc()
-            raise ApiError(429, "overloaded", "too many requests at once; try again soon", RETRY_AFTER_S)
+            raise ApiError(429, _CODE, _MESSAGE, RETRY_AFTER_S)
         self._metrics.in_flight.inc()
         try:
             yield
         finally:
             self._metrics.in_flight.dec()
             self._places.release()
+
+    def refusal(self, method: str, path: str) -> bytes | None:
+        """The whole answer for a request that meets a full server, counted as given.
+
+        Servers send it without a thread, Flask or the body's content: a refusal that costs a tenth of an answer leaves
+        the rest of the processor to those who were let in.
+
+        Returns:
+            None for requests that need no place and must be answered.
+        """
+        if method != "POST" or path not in BOUNDED:
+            return None
+        self._metrics.refused.inc()
+        self._metrics.requests.labels(path, method, "429", NO_VERSION).inc()
+        return _REFUSAL

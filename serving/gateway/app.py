@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from data.catalogue import PRODUCTS
 from sazon.schema import MAX_TEXT_CHARS, REGIONS
-from serving.gateway.admission import Admission
+from serving.gateway.admission import EXTENSION, Admission
 from serving.gateway.api import make_api
 from serving.gateway.calls import CountedCalls
 from serving.gateway.config import FeatureReader, GatewayConfig
@@ -44,7 +44,7 @@ def create_app(config: GatewayConfig) -> Flask:
     calls = CountedCalls(client, metrics)
     predictor = Predictor(client, calls, Shadows(calls, metrics, config.timeout_s), TrafficFile(config.traffic))
     spec = make_spec()
-    admission = Admission(config.max_in_flight, metrics)
+    admission = app.extensions[EXTENSION] = Admission(config.max_in_flight, metrics)
     app.register_blueprint(make_api(config, spec, client, predictor, admission, metrics))
     app.register_blueprint(make_pages(spec))
     app.add_url_rule("/", "page", _page)

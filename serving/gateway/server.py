@@ -10,10 +10,11 @@ from waitress.server import create_server
 
 from sazon.logging import get_logger
 from sazon.quiet import quiet_libraries
+from serving.gateway.admission import EXTENSION
 from serving.gateway.app import MAX_BODY_BYTES, create_app
 from serving.gateway.config import GatewayConfig
 from serving.gateway.listening import GRACE_S, SPARE_THREADS
-from serving.gateway.malformed import Channel
+from serving.gateway.waitress_queue import Channel, Dispatcher
 from serving.sockets import bind
 
 # Above the application's own limit, whose error is JSON; waitress' is not.
@@ -41,10 +42,11 @@ def run(config: GatewayConfig, host: str, port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop.set)
     bound = bind(host, port, "the gateway")
+    app = create_app(config)
     server: Any = create_server(
-        create_app(config),
+        app,
+        _dispatcher=Dispatcher(app.extensions[EXTENSION], SPARE_THREADS),
         sockets=[bound],
-        threads=config.max_in_flight + SPARE_THREADS,
         ident=None,
         max_request_body_size=_BUFFERED_BYTES,
         connection_limit=_CONNECTIONS,

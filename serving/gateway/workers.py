@@ -49,7 +49,7 @@ def run_workers(
     options = {
         "bind": f"fd://{bound.fileno()}",
         "workers": workers,
-        "worker_class": "gthread",
+        "worker_class": "serving.gateway.gunicorn_worker.Worker",
         "threads": max_in_flight + SPARE_THREADS,
         "graceful_timeout": int(GRACE_S),
         "loglevel": "warning",

@@ -1,0 +1,47 @@
+"""Waitress with a bounded queue: when all threads are busy, its loop refuses requests by itself."""
+
+import threading
+from typing import Any
+
+from waitress.task import ThreadedTaskDispatcher
+
+from serving.gateway.admission import Admission
+from serving.gateway.malformed import Channel as BaseChannel
+
+
+class Channel(BaseChannel):
+    """A connection whose request may be refused on the loop."""
+
+    def refuse(self, admission: Admission) -> bool:
+        """Answers the waiting request; False where it has to be worked on."""
+        request = self.requests[0]
+        # Only the loop may write while no task runs.
+        if request.error or self.total_outbufs_len or threading.current_thread() is not threading.main_thread():
+            return False
+        answer = admission.refusal(request.command, request.path)
+        if answer is None:
+            return False
+        self.requests.clear()
+        request.close()
+        if request.version != "1.1" or request.headers.get("CONNECTION", "").lower() == "close":
+            self.close_when_flushed = True
+        with self.outbuf_lock:
+            self.outbufs[-1].append(answer)
+            self.total_outbufs_len += len(answer)
+            self._flush_exception(self._flush_some)
+        return True
+
+
+class Dispatcher(ThreadedTaskDispatcher):
+    """Threads, and a queue that never holds more than they can take."""
+
+    def __init__(self, admission: Admission, spare_threads: int) -> None:
+        super().__init__()
+        self._admission = admission
+        self.set_thread_count(admission.limit + spare_threads)
+
+    def add_task(self, task: Any) -> None:
+        """Queues a request, or refuses it."""
+        is_full = self.active_count + len(self.queue) >= self._admission.limit
+        if not (is_full and task.refuse(self._admission)):
+            super().add_task(task)
