@@ -13,6 +13,11 @@ _EMAIL = re.compile(
     re.IGNORECASE,
 )
 _HANDLE = re.compile(r"(?<![\w@.])@(?=[\d_.]{0,29}[^\W\d_])[\w.]{1,29}\w")
+_NAMED_HANDLE = re.compile(
+    r"(?<!\w)(?:ig|insta|instagram|tiktok|tik tok|twitter|telegram|face|facebook|fb)(?:\s?[:=]|\s(?:es|soy))\s?"
+    r"(?P<handle>(?=[^\W\d_]*[\d_.]\w)[\w.]{3,30}(?<!\.))",
+    re.IGNORECASE,
+)
 _LINK = re.compile(
     r"(?<!\w)(?:https?://)?(?:[\w-]{1,20}\.)?(?:(?:facebook|fb|instagram|tiktok|twitter|x|linkedin|threads)\.com|wa\.me|t\.me|fb\.me|instagr\.am)/"
     r"[^\s<>\[\]()\"']{1,200}(?<![.,;:!?])",
@@ -25,3 +30,5 @@ def find_contacts(text: str) -> Iterator[Span]:
     for kind, form in ((Kind.EMAIL, _EMAIL), (Kind.LINK, _LINK), (Kind.HANDLE, _HANDLE)):
         for match in form.finditer(text):
             yield Span(match.start(), match.end(), kind)
+    for match in _NAMED_HANDLE.finditer(text):
+        yield Span(*match.span("handle"), Kind.HANDLE)

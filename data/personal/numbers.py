@@ -40,6 +40,8 @@ _AFTER = re.compile(
 )
 _LIST_GAP = re.compile(r"\s?(?:[,/y-]|o|y el|,? o al)?\s{0,2}\(?\+?", re.IGNORECASE)
 _GROUP = re.compile(r"(?<![\w.,])\(?\+?\(?(?=\d)|(?<=[.,])(?<!\d[.,])\(?\+?\(?(?=\d)")
+_BEHIND_PERSON = re.compile(re.escape(Kind.PERSON.placeholder) + r"[\s,.:;()-]{0,4}$")
+_PASSPORT = re.compile(r"\b(?:pasaporte|c\.?e\.?)[\s:n°º.]{1,6}(?P<place>[a-z]{1,3}\d{6,9})(?!\w)", re.IGNORECASE)
 _UNDECIDED = "undecided"
 
 
@@ -56,17 +58,17 @@ class _Shape(NamedTuple):
 
 
 def _free(seen: _Seen, kind: Kind) -> bool:
-    return seen.said in (kind, _UNDECIDED)
+    return seen.said in (kind, Kind.PERSON, _UNDECIDED)
 
 
 def _is_card(seen: _Seen) -> bool:
     if seen.said == Kind.CARD:
         return True
-    return seen.said in (_UNDECIDED, Kind.ACCOUNT) and seen.digits[0] in "3456" and is_luhn(seen.digits)
+    return (_free(seen, Kind.CARD) or seen.said == Kind.ACCOUNT) and seen.digits[0] in "3456" and is_luhn(seen.digits)
 
 
 def _is_dni(seen: _Seen) -> bool:
-    if seen.said == Kind.DNI:
+    if seen.said in (Kind.DNI, Kind.PERSON):
         return True
     return (
         _free(seen, Kind.DNI)
@@ -76,7 +78,7 @@ def _is_dni(seen: _Seen) -> bool:
 
 
 def _is_valid_phone(seen: _Seen) -> bool:
-    if seen.said not in (Kind.PHONE, _UNDECIDED):
+    if not _free(seen, Kind.PHONE):
         return False
     try:
         return phonenumbers.is_valid_number(phonenumbers.parse(seen.written, "PE"))
@@ -110,7 +112,9 @@ _SHAPES = (
 
 
 def find_numbers(text: str) -> Iterator[Span]:
-    """Yields the spans of personal numbers, from left to right, none over another."""
+    """Yields the spans of personal numbers, none over another."""
+    for passport in _PASSPORT.finditer(text):
+        yield Span(*passport.span("place"), Kind.DOCUMENT)
     end = 0
     last: Kind | str | None = _UNDECIDED
     for group in _GROUP.finditer(text):
@@ -141,5 +145,7 @@ def _say(text: str, start: int, previous_end: int, previous: Kind | str | None) 
     window = text[begin:start]
     if previous_end and _LIST_GAP.fullmatch(window):
         return previous
+    if _BEHIND_PERSON.search(window):
+        return Kind.PERSON
     words = [match.lastgroup for match in _CONTEXT.finditer(window)]
     return _NAMES[int(words[-1][1:])] if words and words[-1] else _UNDECIDED

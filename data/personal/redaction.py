@@ -2,14 +2,24 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
+from data.personal.addresses import find_addresses
 from data.personal.contacts import find_contacts
+from data.personal.cues import CUE_WORDS
 from data.personal.kinds import PLACEHOLDER, Span
+from data.personal.names import spellings
 from data.personal.numbers import find_numbers
+from data.personal.people import find_people
 
-_WORTH_A_LOOK = re.compile(r"@|arroba|\.(?:com|me)/|\d(?:[ .()-]{0,2}\d){5}", re.IGNORECASE)
+_WORD = re.compile(r"[^\W\d_]+")
+_SIGN = re.compile(
+    r"@|arroba|\(at\)|\.(?:com|me|am)/|\d(?:[ .()-]{0,2}\d){5}|\b(?:mz|manzana|mza|placa|placas|vivo|vivimos|direcci[oó]n|ig|insta|instagram|tiktok)\b"
+    r"|(?:\b(?:av|avenida|avda|jr|jir[oó]n|calle|psje|psj|pje|pasaje|prolongaci[oó]n|alameda|malec[oó]n|carretera)|\b(?:ca|prol)\.)[ .]",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,8 @@ def redact(text: str) -> Redacted:
     Redacted(text='mi dni es [DNI], llámenme al [TELEFONO]', counts={'DNI': 1, 'TELEFONO': 1})
     """
     counts: Counter[str] = Counter()
-    while spans := _find(text):
+    # A placeholder can be the cue for what stands beside it, so until nothing more is found.
+    while spans := find(text):
         counts.update(span.kind.value for span in spans)
         text = _replace(text, spans)
     return Redacted(text, dict(counts))
@@ -49,24 +60,41 @@ def redact_all(texts: Sequence[str]) -> tuple[list[str], dict[str, int]]:
     return redacted, dict(counts)
 
 
-def _find(text: str) -> list[Span]:
-    if not _WORTH_A_LOOK.search(text):
-        return []
-    return list(_without_overlaps(text, [*find_contacts(text), *find_numbers(text)]))
-
-
-def _without_overlaps(text: str, spans: list[Span]) -> Iterator[Span]:
+def find(text: str) -> list[Span]:
+    """Finds personal data in one pass; spans come sorted, and none touches another or a placeholder."""
+    spans: list[Span] = []
     taken = [match.span() for match in PLACEHOLDER.finditer(text)]
-    kept: list[tuple[int, int]] = list(taken)
+    if _SIGN.search(text):
+        for finder in (find_contacts, find_addresses, find_numbers):
+            spans += finder(text)
+    if not _spellings().isdisjoint(_WORD.findall(text)):
+        spans += find_people(text)
+    return _without_overlaps(spans, taken) if spans else []
+
+
+@cache
+def _spellings() -> frozenset[str]:
+    cues = {form for word in CUE_WORDS for form in (word, word.capitalize(), word.upper())}
+    return spellings() | cues
+
+
+def _without_overlaps(spans: list[Span], taken: list[tuple[int, int]]) -> list[Span]:
+    """Keeps the earlier found of two that overlap, by one bit of a map a character."""
+    size = max([span.end for span in spans] + [end for _, end in taken])
+    free = bytearray(b"\1") * size
+    for start, end in taken:
+        free[start:end] = bytes(end - start)
+    kept = []
     for span in spans:
-        if all(span.end <= start or span.start >= end for start, end in kept):
-            kept.append((span.start, span.end))
-            yield span
+        if all(free[span.start : span.end]):
+            free[span.start : span.end] = bytes(span.end - span.start)
+            kept.append(span)
+    return sorted(kept)
 
 
 def _replace(text: str, spans: list[Span]) -> str:
     parts, end = [], 0
-    for span in sorted(spans):
+    for span in spans:
         parts += [text[end : span.start], span.kind.placeholder]
         end = span.end
     return "".join([*parts, text[end:]])
