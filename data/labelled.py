@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from data.reading import read_cells
-from data.validation import LABEL_CHECKS, check_label_set, find_problems, refuse_problems, type_feedback, type_tastes
+from data.rules import LABELS
+from data.validation import check_label_set, find_problems, refuse_problems, type_feedback, type_tastes
 from sazon import schema
 from sazon.errors import DataError
 
@@ -37,5 +38,5 @@ def read_labelled(path: Path) -> pd.DataFrame:
 
 def _check_labels(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     check_label_set(table, path.name)
-    refuse_problems(find_problems(table, LABEL_CHECKS), path)
+    refuse_problems(find_problems(table, LABELS), path)
     return table.assign(tastes=type_tastes(table))

@@ -3,18 +3,18 @@
 Every problem of every row is found in one pass, so that a file is mended once, not once per mistake.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
+import pandera.polars as pa
+import polars as pl
 
 from data.reading import read_cells
+from data.rules import FEEDBACK, columns_of, find_failures
 from sazon import schema
 from sazon.errors import DataError
-
-# A date, with a time or without; a time may have seconds, a fraction and a zone.
-_ISO_8601 = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,19 @@ class Problem:
         return asdict(self)
 
 
-def find_problems(table: pd.DataFrame, checks: "tuple[_Check, ...] | None" = None) -> list[Problem]:
-    """Checks all rows of a table of text cells that has the columns which the checks look at.
+def find_problems(table: pd.DataFrame, rules: pa.DataFrameSchema = FEEDBACK) -> list[Problem]:
+    """Checks all rows of a table of text cells that has the columns which the rules look at.
 
     Args:
         table: the rows.
-        checks: all those of the contract by default.
+        rules: the whole contract by default.
 
     Returns:
         All problems, by row, then by column.
     """
-    problems = [problem for check in checks or _CHECKS for problem in check(table)]
+    problems = [*_broken_characters(table), *_broken_rules(table, rules)]
+    if rules is FEEDBACK:
+        problems += [*_repeated_ids(table), *_splits(table)]
     return sorted(problems, key=lambda problem: (problem.row, problem.column))
 
 
@@ -136,60 +138,28 @@ def _problems(table: pd.DataFrame, column: str, bad: pd.Series, reason: str) -> 
         yield Problem(int(index) + 1, column, str(table.at[index, column]), reason)
 
 
-def _one_of(column: str, allowed: tuple[str, ...], *, empty_is_fine: bool = False) -> "_Check":
-    def check(table: pd.DataFrame) -> Iterator[Problem]:
-        good = table[column].isin(allowed)
-        if empty_is_fine:
-            good |= table[column] == ""
-        names = ", ".join(allowed) if len(allowed) < 10 else "one of Peru's 25, written as in Áncash, La Libertad"
-        yield from _problems(table, column, ~good, f"is not a {column} (want {names})")
-
-    return check
+def _broken_rules(table: pd.DataFrame, rules: pa.DataFrameSchema) -> Iterator[Problem]:
+    cells = {name: [_mend(cell) for cell in table[name]] for name in columns_of(rules)}
+    frame = pl.DataFrame(cells, schema=dict.fromkeys(cells, pl.String))
+    for index, column, reason in find_failures(frame, rules).iter_rows():
+        yield Problem(index + 1, column, cells[column][index], reason)
 
 
-def _ids(table: pd.DataFrame) -> Iterator[Problem]:
-    ids = table["feedback_id"]
-    yield from _problems(table, "feedback_id", ids == "", "is empty")
-    yield from _problems(table, "feedback_id", (ids != "") & ids.duplicated(), "occurs before in this file")
-
-
-def _texts(table: pd.DataFrame) -> Iterator[Problem]:
-    lengths = table["text"].str.len()
-    yield from _problems(table, "text", lengths == 0, "is empty")
-    limit = schema.MAX_TEXT_CHARS
-    yield from _problems(table, "text", lengths > limit, f"has more than {limit:,} characters")
-
-
-def _unicode(table: pd.DataFrame) -> Iterator[Problem]:
+def _mend(cell: str) -> str:
     """Half a surrogate pair can stand in JSON, and in no text that is written again."""
-    for column in {"feedback_id", "text", "product", "category"} & set(table.columns):
+    return cell.encode("utf-8", "replace").decode()
+
+
+def _broken_characters(table: pd.DataFrame) -> Iterator[Problem]:
+    for column in [name for name in ("feedback_id", "text", "product", "category") if name in table]:
         broken = table[column].str.contains(r"[\ud800-\udfff]", regex=True)
         for problem in _problems(table, column, broken, "holds half a character (an unpaired surrogate)"):
-            yield replace(problem, value=problem.value.encode("utf-8", "replace").decode())
+            yield replace(problem, value=_mend(problem.value))
 
 
-def _filled(table: pd.DataFrame) -> Iterator[Problem]:
-    for column in ("product", "category"):
-        yield from _problems(table, column, table[column] == "", "is empty")
-
-
-def _dates(table: pd.DataFrame) -> Iterator[Problem]:
-    cells = table["created_at"]
-    parsed = pd.to_datetime(cells, utc=True, errors="coerce", format="ISO8601")
-    bad = parsed.isna() | ~cells.str.fullmatch(_ISO_8601)
-    yield from _problems(table, "created_at", bad, "is not a date (want ISO-8601, such as 2025-07-28T13:05:00Z)")
-
-
-def _ratings(table: pd.DataFrame) -> Iterator[Problem]:
-    bad = ~table["rating"].isin(("", "1", "2", "3", "4", "5", "1.0", "2.0", "3.0", "4.0", "5.0"))
-    yield from _problems(table, "rating", bad, "is not a rating (want 1 to 5, or nothing)")
-
-
-def _tastes(table: pd.DataFrame) -> Iterator[Problem]:
-    allowed = set(schema.TASTES)
-    bad = table["tastes"].map(lambda cell: not allowed.issuperset(_labels(cell)))
-    want = f"joined by {schema.TASTE_SEPARATOR}: {', '.join(schema.TASTES)}"
-    yield from _problems(table, "tastes", bad, f"is not a set of tastes (want, {want})")
+def _repeated_ids(table: pd.DataFrame) -> Iterator[Problem]:
+    ids = table["feedback_id"]
+    yield from _problems(table, "feedback_id", (ids != "") & ids.duplicated(), "occurs before in this file")
 
 
 def _splits(table: pd.DataFrame) -> Iterator[Problem]:
@@ -197,25 +167,3 @@ def _splits(table: pd.DataFrame) -> Iterator[Problem]:
         filled = (table["split"] != "").any()
         good = table["split"].isin(schema.SPLITS) if filled else table["split"] == ""
         yield from _problems(table, "split", ~good, f"is not a split (want {', '.join(schema.SPLITS)} in every row)")
-
-
-_Check = Callable[[pd.DataFrame], Iterator[Problem]]
-
-LABEL_CHECKS: tuple[_Check, ...] = (
-    _texts,
-    _unicode,
-    _one_of("sentiment", schema.SENTIMENTS, empty_is_fine=True),
-    _tastes,
-)
-"""What holds for any labelled file."""
-
-_CHECKS: tuple[_Check, ...] = (
-    *LABEL_CHECKS,
-    _ids,
-    _dates,
-    _filled,
-    _one_of("region", schema.REGIONS),
-    _one_of("channel", schema.CHANNELS),
-    _ratings,
-    _splits,
-)

@@ -1,0 +1,68 @@
+"""How a CSV file is punctuated, told from its first lines and the columns one hopes to find."""
+
+import csv
+import io
+from collections.abc import Collection
+from itertools import islice
+from typing import Final
+
+_DELIMITERS: Final = (",", ";", "\t", "|", ":", "^")
+_SAMPLED_RECORDS: Final = 200
+
+
+def fold(name: str) -> str:
+    """A column's name as it is compared.
+
+    >>> fold(" Feedback_ID ")
+    'feedback_id'
+    """
+    return name.strip().strip("\ufeff").casefold()
+
+
+def sniff_dialect(sample: str, wanted: Collection[str]) -> type[csv.Dialect]:
+    """Chooses delimiter, quote and escape under which most wanted columns appear and most records fit the header.
+
+    Args:
+        sample: the beginning of the file.
+        wanted: names of columns.
+    """
+    names = {fold(name) for name in wanted}
+    escapes = (None, "\\") if '\\"' in sample or "\\'" in sample else (None,)
+    dialects = [
+        make_dialect(delimiter, quote, escape)
+        for delimiter in _DELIMITERS
+        for quote in ('"', "'")
+        for escape in escapes
+    ]
+    return max(dialects, key=lambda dialect: _score(sample, dialect, names))  # the first of equals
+
+
+def make_dialect(mark: str, quote: str, escape: str | None) -> type[csv.Dialect]:
+    """A dialect of Python's csv."""
+
+    class Found(csv.Dialect):
+        delimiter, quotechar, escapechar = mark, quote, escape
+        doublequote, skipinitialspace, lineterminator, quoting = True, False, "\r\n", csv.QUOTE_MINIMAL
+
+    return Found
+
+
+def describe(dialect: type[csv.Dialect]) -> str:
+    """For the report."""
+    name = {"\t": "tab"}.get(dialect.delimiter, dialect.delimiter)
+    escape = f", escape {dialect.escapechar}" if dialect.escapechar else ""
+    return f"delimiter {name}, quote {dialect.quotechar}{escape}"
+
+
+def _score(sample: str, dialect: type[csv.Dialect], names: set[str]) -> tuple[int, float, int]:
+    try:
+        records = list(islice(csv.reader(io.StringIO(sample, newline=""), dialect), _SAMPLED_RECORDS))
+    except csv.Error:
+        return -1, 0.0, 0
+    records = [cells for cells in records if any(cells)]
+    if not records:
+        return 0, 0.0, 0
+    header, *rows = records[:-1] if len(records) > 2 else records  # the last one may be cut
+    known = len(names & {fold(cell) for cell in header})
+    fitting = sum(len(cells) == len(header) for cells in rows) / max(1, len(rows))
+    return known, fitting, len(header)
