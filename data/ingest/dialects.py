@@ -4,7 +4,9 @@ import csv
 import io
 from collections.abc import Collection
 from itertools import islice
-from typing import Final
+from typing import Final, TextIO
+
+from sazon.errors import DataError
 
 _DELIMITERS: Final = (",", ";", "\t", "|", ":", "^")
 _SAMPLED_RECORDS: Final = 200
@@ -66,3 +68,28 @@ def _score(sample: str, dialect: type[csv.Dialect], names: set[str]) -> tuple[in
     known = len(names & {fold(cell) for cell in header})
     fitting = sum(len(cells) == len(header) for cells in rows) / max(1, len(rows))
     return known, fitting, len(header)
+
+
+def read_header(text: TextIO, dialect: type[csv.Dialect], wanted: Collection[str], place: str) -> list[str]:
+    """Reads the first record that is not blank; what follows it is left in `text`.
+
+    Returns:
+        Names of columns, each once; trailing ones without a name are left out.
+
+    Raises:
+        DataError: there is none, or a wanted column is there twice.
+    """
+    try:
+        header = next(filter(any, csv.reader(iter(text.readline, ""), dialect)), [])
+    except csv.Error as error:
+        raise DataError(f"{place}: not readable as CSV: header: {error}") from None
+    names = [name.strip().lstrip("\ufeff") for name in header]
+    while names and not names[-1]:
+        names.pop()
+    if not names:
+        raise DataError(f"{place}: has no header")
+    folded = [fold(name) for name in names]
+    for name in sorted({fold(name) for name in wanted}):
+        if folded.count(name) > 1:
+            raise DataError(f"{place}: column {name} is there twice")
+    return [name if name and name not in names[:at] else f"{name}#{at + 1}" for at, name in enumerate(names)]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sazon import __version__
-from sazon.cli import data, doctor, evaluate, models, pretrain, rollout, serve, sweep, train, up, versions
+from sazon.cli import data, doctor, evaluate, ingest, models, pretrain, rollout, serve, sweep, train, up, versions
 from sazon.errors import DataError, SazonError
 from sazon.logging import configure_logging
 from sazon.quiet import quiet_libraries
@@ -23,6 +23,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.add_typer(rollout.app, name="rollout")
 app.command("up")(up.up)
+app.command("ingest")(ingest.ingest)
 app.command("pretrain")(pretrain.pretrain)
 app.command("train")(train.train)
 app.command("sweep")(sweep.sweep)
