@@ -36,7 +36,7 @@ setup(
         include=["sazon*", "data*", "models*", "components*", "pipelines*", "feature_repo*", "serving*"]
     ),
     package_data={
-        "data": ["*.csv", "*.json", "written/*.csv", "behavioural/*.csv", "generator/phrases/*.txt"],
+        "data": ["*.csv", "*.json", "written/*.csv", "behavioural/*.csv", "generator/phrases/*.txt", "personal/lists/*.txt"],
         "models": ["pretrained/*/*"],
         "serving.gateway": ["templates/*", "static/*"],
     },

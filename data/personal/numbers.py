@@ -15,11 +15,11 @@ from data.personal.kinds import Kind, Span
 
 _WORDS: dict[Kind | None, str] = {
     Kind.DNI: r"d\.?n\.?i\.?|documento(?: de identidad)?|doc\.? de identidad",
-    Kind.RUC: r"r\.?u\.?c\.?",
+    Kind.RUC: r"r\.?u\.?c\.?|factur\w{1,5} (?:al?|para)",
     Kind.DOCUMENT: r"carn[eé](?:t)?(?: de)? (?:extranjer[ií]a|ext\.?)|c\.?\s?e\.?|pasaporte|ptp|cpp|extranjer[ií]a",
     Kind.PHONE: r"cel(?:u|ular|ulares|\.)?|tel[eé]fonos?|tel(?:f|ef)?\.?|fonos?|fijo|anexo|n[uú]mero de contacto"
-    r"|mi n[uú]mero|ll[aá]m(?:ar|ame|enme|eme|en)|whats?app?|wsp|wasap|guasap|yape(?:o|ar|é|en|ame)?|plin(?:eo|ear)?|cont[aá]ct\w{0,6}"
-    r"|marc(?:ar|ame|o|a)|escr[ií]b\w{0,6}|comun[ií]\w{0,8}",
+    r"|mi n[uú]mero|ll[aá]m(?:ar|ame|enme|eme|en|o al)|whats?app?|wsp|wasap|guasap|yape(?:o|ar|é|en|ame)?"
+    r"|plin(?:eo|ear)?|cont[aá]ct\w{0,6}|marc(?:ar|ame|o|a)|escr[ií]b\w{0,6}|comun[ií]\w{0,8}",
     Kind.CARD: r"tarjeta(?: de (?:cr[eé]dito|d[eé]bito))?|visa|mastercard|amex|american express|diners",
     Kind.ACCOUNT: r"cuenta(?: (?:de ahorros?|corriente|sueldo))?|cta\.?|c\.?c\.?i\.?|interbancario"
     r"|abon\w{1,5}|deposit\w{1,6}|transfer\w{1,6}",

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,10 +15,11 @@ from data.personal.numbers import find_numbers
 from data.personal.people import find_people
 
 _WORD = re.compile(r"[^\W\d_]+")
-_SIGN = re.compile(
-    r"@|arroba|\(at\)|\.(?:com|me|am)/|\d(?:[ .()-]{0,2}\d){5}|\b(?:mz|manzana|mza|placa|placas|vivo|vivimos|direcci[oó]n|ig|insta|instagram|tiktok)\b"
-    r"|(?:\b(?:av|avenida|avda|jr|jir[oó]n|calle|psje|psj|pje|pasaje|prolongaci[oó]n|alameda|malec[oó]n|carretera)|\b(?:ca|prol)\.)[ .]",
-    re.IGNORECASE,
+_SIGN = re.compile(r"@|\((?:at|AT)\)|\.(?:com|me|am)/|\d(?:[ .()-]{0,2}\d){5}")
+_SIGN_WORDS = (
+    "arroba mz mza manzana placa placas vivo vivimos dirección direccion ig insta instagram tik tiktok twitter telegram"
+    " face facebook fb pasaporte av avda avenida jr jirón jiron calle ca psje psj pje pasaje prol prolongación"
+    " prolongacion alameda malecón malecon carretera"
 )
 
 
@@ -62,28 +63,35 @@ def redact_all(texts: Sequence[str]) -> tuple[list[str], dict[str, int]]:
 
 def find(text: str) -> list[Span]:
     """Finds personal data in one pass; spans come sorted, and none touches another or a placeholder."""
+    words = _WORD.findall(text)
     spans: list[Span] = []
-    taken = [match.span() for match in PLACEHOLDER.finditer(text)]
-    if _SIGN.search(text):
+    if _SIGN.search(text) or not _sign_words().isdisjoint(words):
         for finder in (find_contacts, find_addresses, find_numbers):
             spans += finder(text)
-    if not _spellings().isdisjoint(_WORD.findall(text)):
+    if not _person_words().isdisjoint(words):
         spans += find_people(text)
-    return _without_overlaps(spans, taken) if spans else []
+    return _without_overlaps(text, spans) if spans else []
 
 
 @cache
-def _spellings() -> frozenset[str]:
-    cues = {form for word in CUE_WORDS for form in (word, word.capitalize(), word.upper())}
-    return spellings() | cues
+def _sign_words() -> frozenset[str]:
+    return _in_usual_cases(_SIGN_WORDS.split())
 
 
-def _without_overlaps(spans: list[Span], taken: list[tuple[int, int]]) -> list[Span]:
-    """Keeps the earlier found of two that overlap, by one bit of a map a character."""
-    size = max([span.end for span in spans] + [end for _, end in taken])
-    free = bytearray(b"\1") * size
-    for start, end in taken:
-        free[start:end] = bytes(end - start)
+@cache
+def _person_words() -> frozenset[str]:
+    return spellings() | _in_usual_cases(CUE_WORDS)
+
+
+def _in_usual_cases(words: Iterable[str]) -> frozenset[str]:
+    return frozenset(form for word in words for form in (word, word.capitalize(), word.upper()))
+
+
+def _without_overlaps(text: str, spans: list[Span]) -> list[Span]:
+    """Keeps the earlier found of two that overlap, and none that touches a placeholder."""
+    free = bytearray(b"\1") * len(text)
+    for match in PLACEHOLDER.finditer(text):
+        free[match.start() : match.end()] = bytes(match.end() - match.start())
     kept = []
     for span in spans:
         if all(free[span.start : span.end]):
