@@ -76,7 +76,7 @@ class Store:
         names = ", ".join(field.name for field in fields(Batch))
         with self._connect() as catalogue:
             found = catalogue.execute(f"SELECT {names} FROM batches ORDER BY rowid").fetchall()  # noqa: S608
-        return [Batch(*values[:-1], datetime.fromisoformat(values[-1])) for values in found]
+        return [Batch(*values, ingested_at=datetime.fromisoformat(moment)) for *values, moment in found]
 
     def rows(
         self,

@@ -59,6 +59,21 @@ class Home:
         return self.root / "mlflow" / "artifacts"
 
     @property
+    def feedback(self) -> Path:
+        """What consumers wrote (`data.store.FeedbackStore`)."""
+        return self.root / "feedback"
+
+    @property
+    def market(self) -> Path:
+        """What the market did (`data.store.MarketStore`)."""
+        return self.root / "market"
+
+    @property
+    def inbox(self) -> Path:
+        """Rows of feedback that clients sent to the gateway, until an ingest takes them."""
+        return self.root / "feedback" / "inbox.db"
+
+    @property
     def features(self) -> Path:
         """Feast's registry, offline Parquet and online store."""
         return self.root / "features"

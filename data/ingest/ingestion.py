@@ -29,7 +29,7 @@ def ingest_file(
     mapping: Mapping | None = None,
     *,
     near: bool = True,
-    progress: Progress = lambda done, size: None,
+    progress: Progress | None = None,
 ) -> Report:
     """Ingests one file.
 
@@ -49,10 +49,32 @@ def ingest_file(
     mapping = mapping or Mapping()
     source = Source(path, mapping.wanted(store.kind))
     try:
-        with store.lock():
-            return _Ingestion(store, source, mapping, near=near, progress=progress).run()
+        return ingest_source(store, source, mapping, near=near, progress=progress)
     finally:
         source.close()
+
+
+def ingest_source(
+    store: Store,
+    source: Source,
+    mapping: Mapping,
+    *,
+    near: bool,
+    progress: Progress | None = None,
+    keep_if_nothing_new: bool = True,
+) -> Report:
+    """As `ingest_file`, of an open source.
+
+    Args:
+        store: see there, as for the others.
+        source: what to read.
+        mapping: from its columns to the contract's.
+        near: whether near duplicates are sought.
+        progress: is told how far it is.
+        keep_if_nothing_new: whether a source of which no row is good leaves a batch and a quarantine file.
+    """
+    with store.lock():
+        return _Ingestion(store, source, mapping, near, progress).run(keep_if_nothing_new)
 
 
 def batch_digest(store: Store, source_digest: str, mapping: Mapping) -> str:
@@ -62,13 +84,13 @@ def batch_digest(store: Store, source_digest: str, mapping: Mapping) -> str:
 
 
 class _Ingestion:
-    def __init__(self, store: Store, source: Source, mapping: Mapping, *, near: bool, progress: Progress) -> None:
+    def __init__(self, store: Store, source: Source, mapping: Mapping, near: bool, progress: Progress | None) -> None:
         self._store, self._source, self._progress = store, source, progress
         self._batch = batch_digest(store, source.examined.digest, mapping)
         self._judge = Judge(store.kind, mapping, source.place, near=near)
         self._report = Report(source.place, batch=self._batch, encoding=source.examined.encoding.name)
 
-    def run(self) -> Report:
+    def run(self, keep_if_nothing_new: bool) -> Report:
         self._report.format = self._source.format
         if self._source.format not in ("CSV", "JSON lines"):
             self._report.encoding = ""
@@ -80,7 +102,10 @@ class _Ingestion:
         self._remember_store()
         self._judge_chunks(staging)
         self._report.details, self._report.ignored = self._source.details, self._judge.ignored
-        self._commit(staging)
+        if keep_if_nothing_new or self._report.counts["accepted"] + self._report.counts["duplicates"]:
+            self._commit(staging)
+        else:
+            self._report.batch = None
         staging.end()
         return self._report
 
@@ -110,7 +135,8 @@ class _Ingestion:
                 self._judge.remember(judged.accepted)
             self._report.counts.update(judged.counts)
             self._report.redacted.update(judged.redacted)
-            self._progress(self._source.position, self._source.examined.size)
+            if self._progress:
+                self._progress(self._source.position, self._source.examined.size)
 
     def _commit(self, staging: Staging) -> None:
         ingested_at, counts = datetime.now(UTC), self._report.counts

@@ -46,19 +46,20 @@ class Chunk:
 class Source:
     """One file, or what comes in on standard input."""
 
-    def __init__(self, path: Path, wanted: list[str]) -> None:
+    def __init__(self, path: Path, wanted: list[str], stream: BinaryIO | None = None) -> None:
         """Opens and examines the file.
 
         Args:
             path: the file; `-` is standard input.
             wanted: names of columns that one hopes to find, as the file calls them.
+            stream: its content, where that is open already.
 
         Raises:
             DataError: it is not there, is empty, or is of no known format.
         """
         self.place = "standard input" if str(path) == STDIN else path.name
         self._wanted = wanted
-        self._stream = _open(path)
+        self._stream = stream or _open(path)
         self.examined: Examined = examine(self._stream)
         self.format = self._find_format(path)
         self.details = ""

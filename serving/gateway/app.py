@@ -7,6 +7,7 @@ from flask import Flask, Response, g, render_template, request
 from prometheus_client import CollectorRegistry
 
 from data.catalogue import PRODUCTS
+from data.ingest.inbox import Inbox
 from sazon.schema import MAX_TEXT_CHARS, REGIONS
 from serving.gateway.admission import EXTENSION, Admission
 from serving.gateway.api import make_api
@@ -14,6 +15,7 @@ from serving.gateway.calls import CountedCalls
 from serving.gateway.config import FeatureReader, GatewayConfig
 from serving.gateway.documentation import make_pages, make_spec
 from serving.gateway.errors import register_error_handlers
+from serving.gateway.feedback import make_feedback
 from serving.gateway.model_client import ModelClient
 from serving.gateway.predictor import Predictor
 from serving.gateway.routing import TrafficFile
@@ -46,6 +48,8 @@ def create_app(config: GatewayConfig) -> Flask:
     spec = make_spec()
     admission = app.extensions[EXTENSION] = Admission(config.max_in_flight, metrics)
     app.register_blueprint(make_api(config, spec, client, predictor, admission, metrics))
+    if config.inbox is not None:
+        app.register_blueprint(make_feedback(spec, Inbox(config.inbox), admission))
     app.register_blueprint(make_pages(spec))
     app.add_url_rule("/", "page", _page)
     register_error_handlers(app)

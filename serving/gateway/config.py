@@ -38,6 +38,7 @@ class GatewayConfig:
         max_in_flight: predictions and explanations that one process works on at once.
         feature_reader: source of the answers' `context`; None for no context.
         traffic: file that says which version answers; None for always the latest.
+        inbox: queue of rows of feedback that clients send; None for a gateway that takes none.
         registry: where the metrics go; None for a registry of the application's own.
         multiprocess: directory of the metrics that several processes share; None for one process.
     """
@@ -48,5 +49,6 @@ class GatewayConfig:
     max_in_flight: int = 64
     feature_reader: FeatureReader | None = None
     traffic: Path | None = None
+    inbox: Path | None = None
     registry: CollectorRegistry | None = None
     multiprocess: Path | None = None

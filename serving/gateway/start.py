@@ -26,6 +26,7 @@ def start(settings: Settings, model_grpc: str | None = None, host: str | None = 
             max_in_flight=settings.gateway.max_in_flight,
             feature_reader=_open_features(settings),
             traffic=settings.state.traffic,
+            inbox=settings.state.inbox,
         )
 
     chosen_host = host or settings.gateway.host
