@@ -13,9 +13,9 @@ def main() -> None:
     """Reads a list of texts, writes `{"seconds", "spans"}`; a span is start, end, kind."""
     texts = json.load(sys.stdin)
     scrubber = scrubadub.Scrubber(locale="es_PE")
-    started_s = time.perf_counter()
+    started_s = time.process_time()
     found = [list(scrubber.iter_filth(text)) for text in texts]
-    seconds = time.perf_counter() - started_s
+    seconds = time.process_time() - started_s
     spans = [[(filth.beg, filth.end, _KINDS.get(filth.type, filth.type)) for filth in one] for one in found]
     json.dump({"seconds": seconds, "spans": spans}, sys.stdout)
 

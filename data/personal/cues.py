@@ -56,6 +56,7 @@ _PHRASES_OF = {
     "|felicito a|felicitaciones a|llama|atencion de|sazon de|hola|ay|oe|oye",
 }
 _PHRASES = {tuple(phrase.split()): cue for cue, phrases in _PHRASES_OF.items() for phrase in phrases.split("|")}
+_LAST_WORDS = frozenset(phrase[-1] for phrase in _PHRASES)
 _LONGEST = max(map(len, _PHRASES))
 _ABBREVIATED = _words("sr sra srta sres dn dña dr dra ing lic prof")
 _TITLE_GAPS = frozenset({". ", "."})
@@ -129,7 +130,7 @@ def cue_before(words: Sequence[_Word], place: int) -> Cue | None:
         return Cue.TITLE
     if before in _ROLES and gap in _ROLE_GAPS:
         return Cue.ROLE
-    if gap not in _PHRASE_GAPS:
+    if before not in _LAST_WORDS or gap not in _PHRASE_GAPS:
         return None
     for length in range(min(_LONGEST, place), 0, -1):
         cue = _PHRASES.get(tuple(word.folded for word in words[place - length : place]))

@@ -42,6 +42,7 @@ _LIST_GAP = re.compile(r"\s?(?:[,/y-]|o|y el|,? o al)?\s{0,2}\(?\+?", re.IGNOREC
 _GROUP = re.compile(r"(?<![\w.,])\(?\+?\(?(?=\d)|(?<=[.,])(?<!\d[.,])\(?\+?\(?(?=\d)")
 _BEHIND_PERSON = re.compile(re.escape(Kind.PERSON.placeholder) + r"[\s,.:;()-]{0,4}$")
 _PASSPORT = re.compile(r"\b(?:pasaporte|c\.?e\.?)[\s:n°º.]{1,6}(?P<place>[a-z]{1,3}\d{6,9})(?!\w)", re.IGNORECASE)
+_DIGITS = re.compile(r"\d+(?:[.,-]\d+)*")
 _UNDECIDED = "undecided"
 
 
@@ -77,6 +78,11 @@ def _is_dni(seen: _Seen) -> bool:
     )
 
 
+def _is_mobile(seen: _Seen) -> bool:
+    # People "transfer to" and "deposit at" a mobile: Yape and Plin are tied to one.
+    return _free(seen, Kind.PHONE) or seen.said == Kind.ACCOUNT
+
+
 def _is_valid_phone(seen: _Seen) -> bool:
     if not _free(seen, Kind.PHONE):
         return False
@@ -102,9 +108,7 @@ _SHAPES = (
     _Shape(Kind.CARD, re.compile(r"\d(?:[ .-]?\d){12,18}" + _END), _is_card),
     _Shape(Kind.DNI, re.compile(r"\d{8}(?:-[\dA-Ka-k])?" + _END + r"|\d{2}([. ])\d{3}\1\d{3}" + _END), _is_dni),
     _Shape(Kind.DOCUMENT, re.compile(r"\d{7,12}" + _END), lambda seen: seen.said == Kind.DOCUMENT),
-    _Shape(
-        Kind.PHONE, re.compile(r"\(?(?:\+?51\)?[ -]?)?9(?:[ .-]?\d){8}" + _END), lambda seen: _free(seen, Kind.PHONE)
-    ),
+    _Shape(Kind.PHONE, re.compile(r"\(?(?:\+?51\)?[ -]?)?9(?:[ .-]?\d){8}" + _END), _is_mobile),
     _Shape(Kind.PHONE, re.compile(r"\+\d(?:[ .()-]{0,2}\d){7,14}" + _END), _is_valid_phone),
     _Shape(Kind.PHONE, re.compile(r"\(?0[1-8]\d?\)?[ -]{0,3}\d(?:[ -]?\d){5,6}" + _END), _is_valid_phone),
     _Shape(Kind.PHONE, re.compile(r"\d(?:[ -]?\d){5,8}" + _END), lambda seen: seen.said == Kind.PHONE),
@@ -116,16 +120,18 @@ def find_numbers(text: str) -> Iterator[Span]:
     for passport in _PASSPORT.finditer(text):
         yield Span(*passport.span("place"), Kind.DOCUMENT)
     end = 0
-    last: Kind | str | None = _UNDECIDED
+    said: Kind | str | None = _UNDECIDED
     for group in _GROUP.finditer(text):
         start = group.start()
         if start < end:
             continue
-        said = _say(text, start, end, last)
+        said = _say(text, start, end, said)
         found = _first_shape(text, start, said)
         if found:
             yield found
-            end, last = found.end, found.kind
+            said = found.kind
+        digits = _DIGITS.match(text, group.end())
+        end = found.end if found else digits.end() if digits else group.end()
 
 
 def _first_shape(text: str, start: int, said: Kind | str | None) -> Span | None:

@@ -30,12 +30,13 @@ _MAX_WORDS = 6
 
 
 class Word(NamedTuple):
-    """A word, where it stands, and the characters between it and the word before."""
+    """A word, where it stands, how it is written, and the characters between it and the word before."""
 
     start: int
     end: int
     folded: str
     capital: bool
+    acronym: bool
     gap: str
 
 
@@ -57,9 +58,8 @@ def _split(text: str) -> list[Word]:
     words, end = [], 0
     for match in _WORD.finditer(text):
         word = match[0]
-        words.append(
-            Word(match.start(), match.end(), fold(word), word[0].isupper() and not shouted, text[end : match.start()])
-        )
+        capital = word[0].isupper() and not shouted
+        words.append(Word(match.start(), match.end(), fold(word), capital, word.isupper(), text[end : match.start()]))
         end = match.end()
     return words
 
@@ -96,9 +96,10 @@ def _is_ordinary(word: Word) -> bool:
 
 def _end_of_name(words: list[Word], place: int, names: Names) -> int:
     """Place after the last word of the name that begins here; `place` itself where none does."""
-    word, cue = words[place], cue_before(words, place) or cue_after(words, place)
-    if _is_ordinary(word):
+    word = words[place]
+    if _is_ordinary(word) or not (word.capital or names.is_any(word.folded)):
         return place
+    cue = cue_before(words, place) or cue_after(words, place)
     if not (_starts(word, cue, names) or _starts_pair(words, place, names)):
         return place
     return _extend(words, place, names)
@@ -113,7 +114,7 @@ def _starts(word: Word, cue: Cue | None, names: Names) -> bool:
         return False
     if names.is_any(word.folded):
         return word.capital or cue in ANY_CASE
-    return cue in REACHES and word.capital and len(word.folded) > 1
+    return cue in REACHES and word.capital and not word.acronym and len(word.folded) > 1
 
 
 def _starts_pair(words: list[Word], place: int, names: Names) -> bool:
@@ -147,7 +148,7 @@ def _extend(words: list[Word], place: int, names: Names) -> int:
             end = after + 1
         elif _goes_on(word, words[place], names):
             end += 1
-        elif word.capital and words[place].capital and not unknown and len(word.folded) > 2:
+        elif word.capital and words[place].capital and not (unknown or word.acronym) and len(word.folded) > 2:
             unknown += 1
             end += 1
         elif word.capital and words[place].capital and len(word.folded) == 1:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -42,27 +42,38 @@ def redact(text: str) -> Redacted:
     >>> redact("mi dni es 12345678, llámenme al 999 000 111")
     Redacted(text='mi dni es [DNI], llámenme al [TELEFONO]', counts={'DNI': 1, 'TELEFONO': 1})
     """
-    counts: Counter[str] = Counter()
-    # A placeholder can be the cue for what stands beside it, so until nothing more is found.
-    while spans := find(text):
-        counts.update(span.kind.value for span in spans)
-        text = _replace(text, spans)
-    return Redacted(text, dict(counts))
+    spans = locate(text)
+    return Redacted(_replace(text, spans), dict(Counter(span.kind.value for span in spans)))
 
 
 def redact_all(texts: Sequence[str]) -> tuple[list[str], dict[str, int]]:
     """Redacts many texts; the counts are sums over all."""
-    counts: Counter[str] = Counter()
-    redacted = []
-    for text in texts:
-        done = redact(text)
-        counts.update(done.counts)
-        redacted.append(done.text)
-    return redacted, dict(counts)
+    located = [locate(text) for text in texts]
+    counts = Counter(span.kind.value for spans in located for span in spans)
+    return [_replace(text, spans) for text, spans in zip(texts, located, strict=True)], dict(counts)
 
 
-def find(text: str) -> list[Span]:
-    """Finds personal data in one pass; spans come sorted, and none touches another or a placeholder."""
+def locate(text: str) -> list[Span]:
+    """Finds personal data in a text; sorted, none touches another or a placeholder."""
+    located: list[Span] = []
+    # A placeholder can be the cue for what stands beside it, so until nothing more is found.
+    while spans := _find_once(_replace(text, located)):
+        located = sorted([*located, *_in_original(spans, located)])
+    return located
+
+
+def _in_original(spans: list[Span], replaced: list[Span]) -> Iterator[Span]:
+    """Moves spans of a text in which `replaced` are placeholders to where they are in the original."""
+    shift, place = 0, 0
+    for span in spans:
+        while place < len(replaced) and replaced[place].start - shift < span.start:
+            start, end, kind = replaced[place]
+            shift += end - start - len(kind.placeholder)
+            place += 1
+        yield Span(span.start + shift, span.end + shift, span.kind)
+
+
+def _find_once(text: str) -> list[Span]:
     words = _WORD.findall(text)
     spans: list[Span] = []
     if _SIGN.search(text) or not _sign_words().isdisjoint(words):
@@ -101,6 +112,8 @@ def _without_overlaps(text: str, spans: list[Span]) -> list[Span]:
 
 
 def _replace(text: str, spans: list[Span]) -> str:
+    if not spans:
+        return text
     parts, end = [], 0
     for span in spans:
         parts += [text[end : span.start], span.kind.placeholder]
