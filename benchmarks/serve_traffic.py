@@ -88,8 +88,13 @@ class Answers:
 
     def joined(self, other: "Answers", later_s: float) -> "Answers":
         """Both loads as one; the other began so much later."""
-        pairs = ((self.due_s, other.due_s + later_s), (self.took_s, other.took_s), (self.status, other.status))
-        return Answers(*(np.concatenate(pair) for pair in pairs), self.seconds, self.processor_s + other.processor_s)
+        return Answers(
+            np.concatenate([self.due_s, other.due_s + later_s]),
+            np.concatenate([self.took_s, other.took_s]),
+            np.concatenate([self.status, other.status]),
+            self.seconds,
+            self.processor_s + other.processor_s,
+        )
 
 
 @dataclass(frozen=True)

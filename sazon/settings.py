@@ -191,7 +191,7 @@ class GatewaySettings(_Section):
     host: str = "127.0.0.1"
     port: Port = 8080
     workers: int = Field(1, ge=1, description="processes")
-    max_in_flight: int = Field(64, ge=1, description="predictions that one process works on at once; more get 429")
+    max_in_flight: int = Field(32, ge=1, description="predictions that one process works on at once; more get 429")
     timeout_s: float = Field(5.0, gt=0, description="longest time for one answer; clients may ask for less")
 
 

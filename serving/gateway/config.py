@@ -46,7 +46,7 @@ class GatewayConfig:
     model_grpc: str
     model_name: str = MODEL_NAME
     timeout_s: float = 5.0
-    max_in_flight: int = 64
+    max_in_flight: int = 32
     feature_reader: FeatureReader | None = None
     traffic: Path | None = None
     inbox: Path | None = None

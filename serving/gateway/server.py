@@ -13,7 +13,7 @@ from sazon.quiet import quiet_libraries
 from serving.gateway.admission import EXTENSION
 from serving.gateway.app import MAX_BODY_BYTES, create_app
 from serving.gateway.config import GatewayConfig
-from serving.gateway.listening import GRACE_S, SPARE_THREADS
+from serving.gateway.listening import GRACE_S, favour_the_loop
 from serving.gateway.waitress_queue import Channel, Dispatcher
 from serving.sockets import bind
 
@@ -38,6 +38,7 @@ def run(config: GatewayConfig, host: str, port: int) -> None:
         ServingError: the port is taken.
     """
     quiet_libraries()
+    favour_the_loop()
     stop = _StopFlag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop.set)
@@ -45,7 +46,7 @@ def run(config: GatewayConfig, host: str, port: int) -> None:
     app = create_app(config)
     server: Any = create_server(
         app,
-        _dispatcher=Dispatcher(app.extensions[EXTENSION], SPARE_THREADS),
+        _dispatcher=Dispatcher(app.extensions[EXTENSION]),
         sockets=[bound],
         ident=None,
         max_request_body_size=_BUFFERED_BYTES,

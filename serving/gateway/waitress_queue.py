@@ -6,6 +6,7 @@ from typing import Any
 from waitress.task import ThreadedTaskDispatcher
 
 from serving.gateway.admission import Admission
+from serving.gateway.listening import SLACK, SPARE_THREADS
 from serving.gateway.malformed import Channel as BaseChannel
 
 
@@ -35,13 +36,13 @@ class Channel(BaseChannel):
 class Dispatcher(ThreadedTaskDispatcher):
     """Threads, and a queue that never holds more than they can take."""
 
-    def __init__(self, admission: Admission, spare_threads: int) -> None:
+    def __init__(self, admission: Admission) -> None:
         super().__init__()
         self._admission = admission
-        self.set_thread_count(admission.limit + spare_threads)
+        self.set_thread_count(admission.limit + SPARE_THREADS)
 
     def add_task(self, task: Any) -> None:
         """Queues a request, or refuses it."""
-        is_full = self.active_count + len(self.queue) >= self._admission.limit
+        is_full = self.active_count + len(self.queue) >= self._admission.limit + SLACK
         if not (is_full and task.refuse(self._admission)):
             super().add_task(task)
