@@ -4,7 +4,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
@@ -66,15 +66,21 @@ class Batcher:
         outputs: tuple[str, ...] | None = None,
         deadline_at: float | None = None,
     ) -> Outputs:
-        """As `Servable.run`, together with other requests; those that want only some outputs run alone.
+        """As `Servable.run`, together with other requests.
+
+        Alone run those that want only some outputs, have other shapes than the signature says, or are too large for a
+        batch and may be split.
 
         Raises:
             StatusError: as there; or the request is too large, the queue is full, or it waited too long.
         """
-        if outputs is not None and set(outputs) != set(servable.signatures[signature].outputs):
+        declared = servable.signatures[signature]
+        if (outputs is not None and set(outputs) != set(declared.outputs)) or not declared.accepts(inputs):
             return servable.run(signature, inputs, outputs, deadline_at)
         task = _Task(inputs, batch_size(inputs), deadline_at)
         if task.size > self._options.max_batch_size:
+            if self._options.split_large:
+                return servable.run(signature, inputs, outputs, deadline_at)
             raise invalid_argument(
                 f"Task size {task.size} is larger than maximum input batch size {self._options.max_batch_size}"
             )
@@ -148,23 +154,39 @@ class Batcher:
             self._telemetry.observe_queued(self._options.thread_pool_name, task.size, now - task.queued_at)
         if not tasks:
             return
+        answers: Sequence[Outputs | Exception]
         try:
             answers = self._run(queue, tasks, now)
         except Exception as error:
-            for task in tasks:
-                task.answer.set_exception(error)
-            return
+            answers = [error] * len(tasks)
         for task, answer in zip(tasks, answers, strict=True):
-            task.answer.set_result(answer)
+            if isinstance(answer, Exception):
+                task.answer.set_exception(answer)
+            else:
+                task.answer.set_result(answer)
 
-    def _run(self, queue: _Queue, tasks: list[_Task], now: float) -> list[Outputs]:
+    def _run(self, queue: _Queue, tasks: list[_Task], now: float) -> Sequence[Outputs | Exception]:
         if all(task.deadline_at is not None and task.deadline_at <= now for task in tasks):
             raise _expired()
         sizes = [task.size for task in tasks]
         rows = padded_size(sum(sizes), self._options.allowed_batch_sizes)
         self._telemetry.observe_batch(rows, rows - sum(sizes))
         merged = merge([task.inputs for task in tasks], rows, self._options.pad_variable_length_inputs)
-        return split(queue.servable.run(queue.signature, merged), rows, sizes)
+        try:
+            outputs = queue.servable.run(queue.signature, merged)
+        except StatusError:
+            if len(tasks) == 1:
+                raise
+            return [_run_alone(queue, task) for task in tasks]
+        return split(outputs, rows, sizes)
+
+
+def _run_alone(queue: _Queue, task: _Task) -> Outputs | StatusError:
+    """A request that the model refuses must not fail its neighbours."""
+    try:
+        return queue.servable.run(queue.signature, task.inputs, None, task.deadline_at)
+    except StatusError as error:
+        return error
 
 
 def _expired() -> StatusError:

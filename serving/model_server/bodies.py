@@ -9,6 +9,10 @@ MAX_BODY_BYTES: Final = 100 * 1024 * 1024
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
+class ClientGoneError(ConnectionError):
+    """The client hung up before its body was whole."""
+
+
 class BodyTooLargeError(ValueError):
     """The body is over the limit."""
 
@@ -19,12 +23,15 @@ async def read_body(receive: Callable[[], Awaitable[MutableMapping[str, Any]]], 
     Raises:
         BodyTooLargeError: over `limit` bytes; the rest is read and thrown away first, since a client that is still
             sending would not see the answer.
+        ClientGoneError: the connection ended before the body.
     """
     chunks: list[bytes] = []
     size = 0
     more = True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
         chunk = message.get("body", b"")
         more = message.get("more_body", False)
         size += len(chunk)

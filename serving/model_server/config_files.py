@@ -28,6 +28,8 @@ class BatchingOptions:
     allowed_batch_sizes: tuple[int, ...] = ()
     pad_variable_length_inputs: bool = False
     thread_pool_name: str = "batch_threads"
+    split_large: bool = False
+    """Whether a request over `max_batch_size` runs alone, in pieces, instead of being refused."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,6 @@ def read_batching(path: Path) -> BatchingOptions:
         SettingsError: it cannot be read, is no such proto, or its sizes contradict each other.
     """
     parameters = _read(path, "batching_parameters_file", BatchingParameters)
-    if parameters.enable_large_batch_splitting.value:
-        raise SettingsError(f"{path}: enable_large_batch_splitting is not supported; raise max_batch_size instead")
     given: dict[str, Any] = {
         name: getattr(parameters, proto_name).value
         for name, proto_name in (
@@ -74,6 +74,7 @@ def read_batching(path: Path) -> BatchingOptions:
         batch_timeout_s=parameters.batch_timeout_micros.value / 1e6,
         allowed_batch_sizes=tuple(parameters.allowed_batch_sizes),
         pad_variable_length_inputs=parameters.pad_variable_length_inputs,
+        split_large=parameters.enable_large_batch_splitting.value,
         **given,
     )
     _check_batching(path, options)

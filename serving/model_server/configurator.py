@@ -71,6 +71,10 @@ class Configurator:
             self._catalogue.assign_labels(models, self._allow_unavailable_labels)
             self._wait(self._change(models), give_up)
 
+    def all_available(self) -> bool:
+        """Whether each configured model has a version that answers."""
+        return all(versions.loaded() for versions, _ in list(self._watchers.values()))
+
     def use_retries(self, retries: RetryPolicy) -> None:
         """Changes how broken versions are retried, of all models."""
         self._retries = retries

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sazon import __version__
 from sazon.errors import SettingsError
+from sazon.home import Home
 from sazon.schema import MODEL_NAME
 from serving.model_server.config_files import (
     DEFAULT_METRICS_PATH,
@@ -20,11 +21,15 @@ from serving.model_server.config_files import (
 from serving.model_server.model_configs import single_model
 from serving.model_server.options import ListenOptions, ServerOptions, SessionOptions
 from serving.model_server.watcher import RetryPolicy
+from serving.traffic import STABLE, Traffic
 
 if TYPE_CHECKING:
     from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 DEFAULT_NAME: Final = "default"
+
+_BATCHING: Final = BatchingOptions(max_batch_size=64, split_large=True)
+"""Without a file. Whoever waits does so only while the processors are busy; a large request holds up no small one."""
 
 _VALUES: Final[tuple[tuple[str, type[Any], Any, str], ...]] = (
     ("host", str, None, "address of both ports (not a flag of TensorFlow Serving)"),
@@ -99,13 +104,13 @@ def parse_flags(arguments: Sequence[str] | None, program: str) -> ServerOptions:
     interval_s = flags.load_retry_interval_micros / 1e6
     poll_s = flags.file_system_poll_wait_seconds
     return ServerOptions(
-        models=_models(flags, settings.state.served),
+        models=_models(flags, settings.state),
         config_file=flags.model_config_file,
         config_poll_s=flags.model_config_file_poll_wait_seconds,
         poll_s=settings.serving.poll_s if poll_s is None else poll_s,
         retries=RetryPolicy(5 if retries is None else retries, interval_s),
         first_retries=RetryPolicy(retries or 0, interval_s),
-        allow_unavailable_labels=flags.allow_version_labels_for_unavailable_models,
+        allow_unavailable_labels=flags.allow_version_labels_for_unavailable_models or not _is_other(flags),
         check_method_names=flags.enable_signature_method_name_check,
         workers=max(1, flags.rest_api_num_threads),
         listen=_listen(flags, settings.serving.host, settings.serving.rest_port, settings.serving.grpc_port),
@@ -114,12 +119,21 @@ def parse_flags(arguments: Sequence[str] | None, program: str) -> ServerOptions:
     )
 
 
-def _models(flags: argparse.Namespace, served: Path) -> "ModelServerConfig":
+def _is_other(flags: argparse.Namespace) -> bool:
+    """Whether other models are to be served than what was rolled out."""
+    return bool(flags.model_base_path or flags.model_config_file)
+
+
+def _models(flags: argparse.Namespace, home: Home) -> "ModelServerConfig":
     if flags.model_config_file:
         return read_model_config(flags.model_config_file)
     if flags.model_base_path:
         return single_model(flags.model_name or DEFAULT_NAME, flags.model_base_path.absolute())
-    return single_model(flags.model_name or MODEL_NAME, served.absolute() / MODEL_NAME)
+    # The newest version may be one on trial that a rollout has yet to judge, or judged already.
+    stable = Traffic.read(home.traffic).stable
+    base_path = home.served.absolute() / MODEL_NAME
+    labels = {STABLE: stable} if stable is not None and (base_path / str(stable)).is_dir() else {}
+    return single_model(flags.model_name or MODEL_NAME, base_path, labels)
 
 
 def _listen(flags: argparse.Namespace, host: str, rest_port: int, grpc_port: int) -> ListenOptions:
@@ -141,7 +155,7 @@ def _metrics_path(flags: argparse.Namespace) -> str | None:
     if flags.monitoring_config_file:
         return read_metrics_path(flags.monitoring_config_file)
     # TensorFlow Serving shows nothing by default; Sazón's own model is always measured.
-    return None if flags.model_base_path or flags.model_config_file else DEFAULT_METRICS_PATH
+    return None if _is_other(flags) else DEFAULT_METRICS_PATH
 
 
 def _session(flags: argparse.Namespace) -> SessionOptions:
@@ -158,7 +172,7 @@ def _session(flags: argparse.Namespace) -> SessionOptions:
 def _batching(flags: argparse.Namespace) -> BatchingOptions | None:
     if not flags.enable_batching:
         return None
-    return read_batching(flags.batching_parameters_file) if flags.batching_parameters_file else BatchingOptions()
+    return read_batching(flags.batching_parameters_file) if flags.batching_parameters_file else _BATCHING
 
 
 def _channel_arguments(text: str) -> tuple[tuple[str, int | str], ...]:

@@ -1,5 +1,6 @@
 """JSON lists to arrays at once, for the usual case: equal lengths, and elements that surely fit their type."""
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from serving.model_server.statuses import invalid_argument
 
 EXACT_INTEGERS: Final = {"float": 2**24 - 1, "half": 2**24 - 1, "double": 2**53 - 1}
 """Up to here, a floating-point type holds every integer."""
+MAX_DIMENSIONS: Final = 32
 LARGEST: Final = {
     "float": float(np.finfo(np.float32).max),
     "half": float(np.finfo(np.float32).max),
@@ -31,7 +33,7 @@ def decode_regular(value: Any, dtype: str) -> Array | None:
         Array of the value's shape; None where anything is unusual, which `json_values.decode_tensor` then judges.
 
     Raises:
-        StatusError: a string that is no text.
+        StatusError: a string that is no text, or lists too deep for a tensor.
     """
     shape: list[int] = []
     elements = [value]
@@ -39,9 +41,28 @@ def decode_regular(value: Any, dtype: str) -> Array | None:
         if set(map(type, elements)) != {list} or len(set(map(len, elements))) != 1:
             return None
         shape.append(len(elements[0]))
+        check_depth(shape)
         elements = list(chain.from_iterable(elements))
     array = _convert(elements, set(map(type, elements)), dtype)
     return None if array is None else array.reshape(shape)
+
+
+def check_depth(shape: Sequence[int]) -> None:
+    """Raises `StatusError` for a shape of more dimensions than any operation takes."""
+    if len(shape) > MAX_DIMENSIONS:
+        raise invalid_argument(f"JSON Value: lists nest deeper than the {MAX_DIMENSIONS} dimensions of a tensor")
+
+
+def encode_text(text: str) -> bytes:
+    """UTF-8; bytes that were none came through the parser as surrogates of their own, and become themselves again.
+
+    Raises:
+        StatusError: other surrogates, which stand for no character.
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise invalid_argument("JSON Parse error: The surrogate pair in string is invalid.") from None
 
 
 def _convert(elements: list[Any], kinds: set[type], dtype: str) -> Array | None:
@@ -59,11 +80,7 @@ def _convert(elements: list[Any], kinds: set[type], dtype: str) -> Array | None:
 
 def _texts(elements: list[str]) -> Array:
     array = np.empty(len(elements), np.object_)
-    try:
-        # Bytes that were no UTF-8 came through the parser as surrogates of their own.
-        array[:] = [text.encode("utf-8", "surrogateescape") for text in elements]
-    except UnicodeEncodeError:
-        raise invalid_argument("JSON Parse error: The surrogate pair in string is invalid.") from None
+    array[:] = [encode_text(text) for text in elements]
     return array
 
 

@@ -12,7 +12,7 @@ from tensorflow_serving.apis.input_pb2 import Input
 from tensorflow_serving.apis.regression_pb2 import RegressionResult
 
 from serving.model_server.decimals import format_decimals
-from serving.model_server.json_values import decode_bytes, decode_decimal, is_base64, json_type, quote
+from serving.model_server.json_values import check_name, decode_bytes, decode_decimal, is_base64, json_type, quote
 from serving.model_server.statuses import StatusError, invalid_argument
 
 
@@ -59,6 +59,7 @@ def _example(value: Any) -> Example:
         raise invalid_argument(f"Example must be JSON object but got JSON {json_type(value)}")
     example = Example()
     for name, content in value.items():
+        check_name(name)
         feature = example.features.feature[name]
         for element in content if isinstance(content, list) else [content]:
             _add(name, feature, element)
@@ -76,6 +77,8 @@ def _add(name: str, feature: Feature, element: Any) -> None:
         _check_kind(name, feature, "int64_list")
         if element >= 2**63:
             raise invalid_argument(f"Feature: {name} has uint64 element. Only int64 is supported.")
+        if element < -(2**63):
+            raise invalid_argument(f"Feature: {name} has an element that int64 cannot hold.")
         feature.int64_list.value.append(int(element))
     else:
         raise invalid_argument(f"Feature: {name} has element with unexpected JSON type: {json_type(element)}")

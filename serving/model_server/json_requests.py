@@ -1,6 +1,7 @@
 """Bodies of REST predict requests: the row format (`instances`) and the column format (`inputs`)."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,7 +9,7 @@ from typing import Any, Literal
 import orjson
 
 from serving.model_server.json_rows import decode_rows
-from serving.model_server.json_values import decode_tensor, is_base64, quote
+from serving.model_server.json_values import check_name, decode_tensor, is_base64, quote
 from serving.model_server.signature import DEFAULT_SIGNATURE, Array
 from serving.model_server.statuses import StatusError, invalid_argument
 
@@ -39,6 +40,7 @@ def parse_body(body: bytes) -> PredictBody:
         raise invalid_argument(
             f"JSON Value: {quote(document)} not formatted correctly. 'signature_name' key must be a string value."
         )
+    check_name(name)
     return PredictBody(document, name or DEFAULT_SIGNATURE)
 
 
@@ -59,13 +61,10 @@ def decode_inputs(document: Mapping[str, Any], inputs: Mapping[str, str]) -> tup
         raise _format_error(
             document, "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist "
         )
-    try:
-        if "instances" in document:
-            return "row", decode_rows(_rows(document), inputs)
-        if "inputs" in document:
-            return "column", _decode_columns(document["inputs"], inputs)
-    except RecursionError:
-        raise invalid_argument("JSON Value is nested too deeply") from None
+    if "instances" in document:
+        return "row", decode_rows(_rows(document), inputs)
+    if "inputs" in document:
+        return "column", _decode_columns(document["inputs"], inputs)
     raise invalid_argument("Missing 'inputs' or 'instances' key")
 
 
@@ -77,12 +76,21 @@ def _parse(body: bytes) -> Any:
     # The slower parser also takes what orjson refuses and TensorFlow Serving does not: NaN, Infinity, stray bytes.
     text = body.decode("utf-8", "surrogateescape")
     try:
-        return json.loads(text)
+        return json.loads(text, parse_float=_finite)
     except json.JSONDecodeError as error:
         reason = "Invalid value." if text.strip() else "The document is empty."
         raise invalid_argument(f"JSON Parse error: {reason} at offset: {error.pos}") from None
+    except OverflowError:
+        raise invalid_argument("JSON Parse error: Number too big to be stored in double. at offset: 0") from None
     except (RecursionError, ValueError):
         raise invalid_argument("JSON Parse error: Invalid value. at offset: 0") from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise OverflowError(text)
+    return number
 
 
 def _rows(document: Mapping[str, Any]) -> list[Any]:

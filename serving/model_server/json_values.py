@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from serving.model_server.decimals import format_decimals
-from serving.model_server.json_bulk import EXACT_INTEGERS, LARGEST, decode_regular
+from serving.model_server.json_bulk import EXACT_INTEGERS, LARGEST, check_depth, decode_regular, encode_text
 from serving.model_server.signature import NUMPY_TYPES, Array
 from serving.model_server.statuses import Code, StatusError, invalid_argument
 
@@ -67,6 +67,7 @@ def _shape(value: Any) -> tuple[int, ...]:
     shape = []
     while isinstance(value, list):
         shape.append(len(value))
+        check_depth(shape)
         value = value[0] if value else None
     return tuple(shape)
 
@@ -104,6 +105,14 @@ def _converter(dtype: str) -> Callable[[Any], Any]:
     raise StatusError(Code.UNIMPLEMENTED, f"Conversion of JSON Value to type: {dtype}")
 
 
+def check_name(name: str) -> None:
+    """Raises `StatusError` for a name that is no UTF-8, which no message may carry."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise invalid_argument("JSON Parse error: Invalid encoding in string.") from None
+
+
 def decode_bytes(value: Any) -> bytes:
     """A string, or what `{"b64": …}` stands for.
 
@@ -111,10 +120,7 @@ def decode_bytes(value: Any) -> bytes:
         StatusError: neither of them.
     """
     if isinstance(value, str):
-        try:
-            return value.encode("utf-8", "surrogateescape")
-        except UnicodeEncodeError:
-            raise invalid_argument("JSON Parse error: The surrogate pair in string is invalid.") from None
+        return encode_text(value)
     if not isinstance(value, dict):
         raise _type_error(value, "string")
     if not is_base64(value):

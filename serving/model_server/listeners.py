@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import grpc
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from sazon.errors import ServingError
 from serving.model_server.config_files import TlsOptions
@@ -24,6 +25,9 @@ SERVER_OPTIONS: Final = (
 KEEP_ALIVE_S: Final = 75
 """Longer than the idle time of usual client pools, so that no request meets a closing connection."""
 
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""Of a request's line and headers."""
 
 _CLOSE_S: Final = 1
 """The answers just given get so long to reach their clients."""
@@ -53,7 +57,7 @@ class RestListener:
         config = uvicorn.Config(
             self._app,
             loop="none",
-            http="httptools",
+            http=_BoundedProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -92,7 +96,9 @@ class GrpcListener:
         Raises:
             ServingError: the port is taken, the host is not ours, or the certificates are bad.
         """
-        server = grpc.aio.server(options=(*SERVER_OPTIONS, *self._options.grpc_arguments))
+        # Of an option that comes twice, gRPC takes the first.
+        options = dict((*SERVER_OPTIONS, *self._options.grpc_arguments))
+        server = grpc.aio.server(options=tuple(options.items()))
         server.add_generic_rpc_handlers(tuple(self._handlers))
         try:
             self._port = _add_port(server, self.address, self._options.tls)
@@ -119,6 +125,30 @@ def _add_port(server: grpc.aio.Server, address: str, tls: TlsOptions | None) -> 
         [(tls.key, tls.certificate)], tls.client_authority, require_client_auth=tls.verify_client
     )
     return int(server.add_secure_port(address, credentials))
+
+
+class _BoundedProtocol(HttpToolsProtocol):
+    """Refuses a request whose head is too large; the parser would collect it without end."""
+
+    _in_head, _head_bytes = True, 0
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.transport.write(STATUS_LINE[431] + b"content-length: 0\r\nconnection: close\r\n\r\n")
+                self.transport.close()
 
 
 class _Server(uvicorn.Server):

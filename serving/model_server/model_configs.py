@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
+from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig, ModelType
 
 from serving.model_server.statuses import invalid_argument
 
@@ -44,10 +44,13 @@ class ServedModel:
     labels: Mapping[str, int] = field(default_factory=dict)
 
 
-def single_model(name: str, base_path: Path) -> ModelServerConfig:
-    """The configuration that `--model_name` and `--model_base_path` mean."""
+def single_model(name: str, base_path: Path, labels: Mapping[str, int] | None = None) -> ModelServerConfig:
+    """The configuration that `--model_name` and `--model_base_path` mean; with labels, of their versions alone."""
     config = ModelServerConfig()
-    config.model_config_list.config.add(name=name, base_path=str(base_path), model_platform=PLATFORM)
+    model = config.model_config_list.config.add(name=name, base_path=str(base_path), model_platform=PLATFORM)
+    if labels:
+        model.model_version_policy.specific.versions.extend(sorted(labels.values()))
+        model.version_labels.update(labels)
     return config
 
 
@@ -58,8 +61,8 @@ def read_models(config: ModelServerConfig) -> dict[str, ServedModel] | None:
         Models by name; None for an empty configuration, which asks for nothing.
 
     Raises:
-        StatusError: a kind of configuration that is not supported, a model listed twice, a relative path, or another
-            platform than TensorFlow.
+        StatusError: a kind of configuration that is not supported, a model listed twice or without a name, a relative
+            path, or another platform than TensorFlow.
     """
     match config.WhichOneof("config"):
         case None:
@@ -75,7 +78,9 @@ def read_models(config: ModelServerConfig) -> dict[str, ServedModel] | None:
 
 
 def _read_model(entry: ModelConfig) -> ServedModel:
-    if not Path(entry.base_path).is_absolute():
+    if not entry.name:
+        raise invalid_argument("Expected each model of the config list to have a name")
+    if not Path(entry.base_path).is_absolute() or "\0" in entry.base_path:
         raise invalid_argument(
             f"Expected model {entry.name} to have an absolute path or URI; got base_path()={entry.base_path}"
         )
@@ -92,8 +97,9 @@ def _check_platform(entry: ModelConfig) -> None:
         raise invalid_argument(
             "Illegal setting both ModelServerConfig::model_type (deprecated) and ModelServerConfig::model_platform."
         )
-    if entry.model_platform not in ("", PLATFORM):
-        raise invalid_argument(f"Model {entry.name} requests unsupported platform {entry.model_platform}")
+    if entry.model_platform not in ("", PLATFORM) or entry.model_type not in (0, ModelType.TENSORFLOW):
+        wanted = entry.model_platform or entry.model_type
+        raise invalid_argument(f"Model {entry.name} requests unsupported platform {wanted}")
 
 
 def _read_policy(entry: ModelConfig) -> VersionPolicy:

@@ -20,7 +20,7 @@ from serving.model_server.json_answers import encode_outputs
 from serving.model_server.json_requests import parse_body
 from serving.model_server.routes import ModelTarget, Route
 from serving.model_server.signature import Array
-from serving.model_server.statuses import Code, StatusError
+from serving.model_server.statuses import Code, StatusError, invalid_argument
 from serving.model_server.telemetry import Api, EntryPoint, Telemetry
 
 if TYPE_CHECKING:
@@ -49,12 +49,11 @@ class Predictor:
 
     def answer_json(self, route: Route, body: bytes, deadline_at: float) -> bytes:
         """Answers the body of a REST request."""
-        match route.action:
-            case "classify":
-                return self._classify_json(body, route.target, deadline_at)
-            case "regress":
-                return self._regress_json(body, route.target, deadline_at)
-        return self._predict_json(body, route.target, deadline_at)
+        answer = {"classify": self._classify_json, "regress": self._regress_json}.get(route.action, self._predict_json)
+        try:
+            return answer(body, route.target, deadline_at)
+        except RecursionError:
+            raise invalid_argument("JSON Value is nested too deeply") from None
 
     def predict(self, request: PredictRequest, deadline_at: float | None) -> PredictResponse:
         """Answers a gRPC Predict request."""

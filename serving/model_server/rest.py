@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sazon.logging import get_logger
-from serving.model_server.bodies import BodyTooLargeError, read_body, unpack
+from serving.model_server.bodies import BodyTooLargeError, ClientGoneError, read_body, unpack
 from serving.model_server.catalogue import Catalogue
 from serving.model_server.descriptions import model_json, statuses_json
 from serving.model_server.intake import Intake
@@ -66,6 +66,8 @@ class RestApp:
         try:
             body = await read_body(receive)
             answer = await self._answer(scope, body)
+        except ClientGoneError:
+            return
         except BodyTooLargeError as error:
             answer = Answer(413, encode_error(str(error)))
         except StatusError as error:

@@ -1,4 +1,4 @@
-"""The gRPC services: PredictionService and ModelService."""
+"""The gRPC services: PredictionService, ModelService and the health service."""
 
 import asyncio
 import threading
@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from typing import Any, Final, TypeAlias
 
 import grpc
+from google.protobuf.message import DecodeError
 from tensorflow_serving.apis.classification_pb2 import ClassificationRequest, ClassificationResponse
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest, GetModelMetadataResponse
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, GetModelStatusResponse
@@ -20,6 +21,7 @@ from sazon.logging import get_logger
 from serving.model_server.catalogue import Catalogue
 from serving.model_server.configurator import Configurator
 from serving.model_server.descriptions import describe_model, describe_statuses, read_target
+from serving.model_server.health import health_handler
 from serving.model_server.intake import Intake
 from serving.model_server.predictor import Predictor
 from serving.model_server.statuses import StatusError, invalid_argument
@@ -28,6 +30,9 @@ Context: TypeAlias = grpc.aio.ServicerContext
 Method: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
 
 _METADATA_FIELD: Final = "signature_def"
+_PREDICTION, _MODEL = "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"
+_MAX_DETAIL_BYTES: Final = 2000
+"""Clients refuse an answer whose trailers are over 8 kB, and a byte may take three there."""
 _log = get_logger("model_server")
 
 
@@ -46,7 +51,7 @@ class RpcServices:
         self._workers, self._intake = workers, intake
 
     def handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
-        """Routes of both services."""
+        """Routes of all services."""
         prediction = {
             "Predict": self._unary(self._predict, PredictRequest),
             "Classify": self._unary(self._classify, ClassificationRequest),
@@ -59,8 +64,9 @@ class RpcServices:
             "HandleReloadConfigRequest": self._unary(self._reload, ReloadConfigRequest),
         }
         return (
-            grpc.method_handlers_generic_handler("tensorflow.serving.PredictionService", prediction),
-            grpc.method_handlers_generic_handler("tensorflow.serving.ModelService", model),
+            grpc.method_handlers_generic_handler(_PREDICTION, prediction),
+            grpc.method_handlers_generic_handler(_MODEL, model),
+            health_handler((_PREDICTION, _MODEL), self._is_serving),
         )
 
     async def _predict(self, request: PredictRequest, context: Context) -> PredictResponse:
@@ -105,19 +111,33 @@ class RpcServices:
             caller_gone.set()
         return ReloadConfigResponse(status={})
 
+    def _is_serving(self) -> bool:
+        return not self._intake.closed and self._configurator.all_available()
+
     def _unary(self, method: Method, request_type: Any) -> grpc.RpcMethodHandler:
-        async def answer(request: Any, context: Context) -> Any:
+        async def answer(request: bytes, context: Context) -> Any:
             try:
                 with self._intake.admit():
-                    return await method(request, context)
+                    return await method(_parse(request, request_type), context)
             except StatusError as error:
-                await context.abort(grpc.StatusCode[error.code.name], error.message)
+                await context.abort(grpc.StatusCode[error.code.name], _cut(error.message))
             except Exception:
                 _log.exception("a gRPC call failed")
                 await context.abort(grpc.StatusCode.INTERNAL, "internal error; the server's log has the details")
 
         return grpc.unary_unary_rpc_method_handler(
-            answer,
-            request_deserializer=request_type.FromString,
-            response_serializer=lambda message: message.SerializeToString(),
+            answer, response_serializer=lambda message: message.SerializeToString()
         )
+
+
+def _parse(data: bytes, kind: Any) -> Any:
+    """The answer of gRPC itself to such bytes would be INTERNAL, as if the fault were ours."""
+    try:
+        return kind.FromString(data)
+    except DecodeError:
+        raise invalid_argument(f"The request is no {kind.DESCRIPTOR.full_name} message") from None
+
+
+def _cut(message: str) -> str:
+    data = message.encode("utf-8", "replace")
+    return message if len(data) <= _MAX_DETAIL_BYTES else f"{data[:_MAX_DETAIL_BYTES].decode('utf-8', 'ignore')}…"

@@ -44,7 +44,7 @@ class Servable:
         try:
             with self._session.graph.as_default():
                 meta_graph = tf.compat.v1.saved_model.loader.load(self._session, list(options.tags), str(folder))
-            self.signature_defs: Mapping[str, meta_graph_pb2.SignatureDef] = dict(meta_graph.signature_def)
+            self.signature_defs = {name: _copy(proto) for name, proto in meta_graph.signature_def.items()}
             self.signatures = {name: _signature(proto) for name, proto in self.signature_defs.items()}
             self._callables: dict[tuple[str, tuple[str, ...]], Callable[..., list[Any]]] = {}
             self._lock = threading.Lock()
@@ -110,9 +110,21 @@ class Servable:
         return self._callables[key]
 
 
+def _copy(proto: meta_graph_pb2.SignatureDef) -> meta_graph_pb2.SignatureDef:
+    """On its own, without the whole graph's message in memory behind it."""
+    copied = meta_graph_pb2.SignatureDef()
+    copied.CopyFrom(proto)
+    return copied
+
+
 def _signature(proto: meta_graph_pb2.SignatureDef) -> Signature:
     inputs = {name: _type_name(info) for name, info in sorted(proto.inputs.items())}
-    return Signature(inputs, tuple(sorted(proto.outputs)))
+    shapes = {
+        name: tuple(dim.size for dim in info.tensor_shape.dim)
+        for name, info in proto.inputs.items()
+        if not info.tensor_shape.unknown_rank
+    }
+    return Signature(inputs, tuple(sorted(proto.outputs)), shapes)
 
 
 def _blank_rows(info: meta_graph_pb2.TensorInfo, rows: int) -> Array:

@@ -1,7 +1,7 @@
 """What a model takes and gives under one name."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,10 +34,25 @@ NUMPY_TYPES: Mapping[str, type[Any]] = {
 
 @dataclass(frozen=True)
 class Signature:
-    """Inputs as name to element type (`string`, `float`, …), and the names of the outputs; both sorted by name."""
+    """What a model takes and gives; names are sorted.
+
+    Attributes:
+        inputs: name to element type (`string`, `float`, …).
+        outputs: names.
+        shapes: declared shapes of inputs whose rank is known; -1 for any size.
+    """
 
     inputs: Mapping[str, str]
     outputs: tuple[str, ...]
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def accepts(self, inputs: Mapping[str, Array]) -> bool:
+        """Whether the arrays have the declared shapes; TensorFlow itself leaves that to the operations."""
+        return all(
+            len(shape) == inputs[name].ndim
+            and all(size in (-1, got) for size, got in zip(shape, inputs[name].shape, strict=True))
+            for name, shape in self.shapes.items()
+        )
 
     def check_names(self, inputs: Collection[str], output_filter: tuple[str, ...]) -> None:
         """Compares the names of a gRPC request with this signature.

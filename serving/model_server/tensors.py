@@ -11,8 +11,8 @@ from tensorflow.python.framework import tensor_util
 from serving.model_server.signature import NUMPY_TYPES, Array
 from serving.model_server.statuses import invalid_argument
 
-MAX_ELEMENTS: Final = 2**26
-"""One value may stand for a whole tensor, so that a tiny message could ask for all memory there is."""
+MAX_FILLED: Final = 2**20
+"""One value may stand for a whole tensor of so many elements: a tiny message must not ask for all memory there is."""
 
 _FIELDS: Final[Mapping[str, str]] = {
     "float": "float_val",
@@ -42,12 +42,12 @@ def read_tensor(name: str, proto: tensor_pb2.TensorProto, dtype: str) -> Array:
     Raises:
         StatusError: the values do not fill the shape, or are of another type.
     """
-    got = types_pb2.DataType.Name(proto.dtype).removeprefix("DT_").lower()
+    got = _type_name(proto.dtype)
     if got != dtype:
         raise invalid_argument(f"Expects arg[{name}] to be {dtype} but {got} is provided")
     shape = [dim.size for dim in proto.tensor_shape.dim]
     count = math.prod(shape)
-    if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0 or count > MAX_ELEMENTS:
+    if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0 or count > max(MAX_FILLED, proto.ByteSize()):
         raise invalid_argument(f"tensor parsing error: {name}")
     try:
         if dtype == "string" and len(proto.string_val) == count:
@@ -73,3 +73,8 @@ def write_tensor(array: Array) -> tensor_pb2.TensorProto:
         proto.tensor_shape.dim.add(size=size)
     getattr(proto, _FIELDS[name]).extend(array.ravel().tolist())
     return proto
+
+
+def _type_name(number: int) -> str:
+    known = number in types_pb2.DataType.values()
+    return types_pb2.DataType.Name(number).removeprefix("DT_").lower() if known else f"type {number}"

@@ -10,7 +10,7 @@ from serving.model_server.batches import merge, padded_size, split
 from serving.model_server.batching import Batcher
 from serving.model_server.config_files import BatchingOptions
 from serving.model_server.signature import Signature
-from serving.model_server.statuses import Code, StatusError
+from serving.model_server.statuses import Code, StatusError, invalid_argument
 from serving.model_server.telemetry import Telemetry
 
 
@@ -168,3 +168,37 @@ def test_answers_are_taken_apart_or_refused():
 
 def test_allowed_sizes():
     assert [padded_size(rows, (2, 8)) for rows in (1, 2, 3)] == [2, 2, 8]
+
+
+class Picky(Doubling):
+    """Refuses negative numbers, whole batches of them too."""
+
+    def run(self, signature, inputs, outputs=None, deadline_at=None):
+        answer = super().run(signature, inputs, outputs, deadline_at)
+        if (inputs["x"] < 0).any():
+            raise invalid_argument("negative")
+        return answer
+
+
+def test_what_the_model_refuses_does_not_fail_its_neighbours():
+    model = Picky()
+    clients = Clients(Batcher(BatchingOptions(threads=1, max_batch_size=4), Telemetry()), model)
+    model.go.clear()
+    clients.send("first", [0])
+    assert model.running.wait(10)
+    for name, value in (("good", 1), ("bad", -1), ("fine", 2)):
+        clients.send(name, [value])
+    time.sleep(0.2)
+    model.go.set()
+    answers = clients.wait()
+    assert (answers["good"], answers["fine"], answers["bad"].code) == ([2.0], [4.0], Code.INVALID_ARGUMENT)
+    assert model.sizes == [1, 3, 1, 1, 1]
+
+
+def test_other_shapes_than_declared_run_alone():
+    model = Doubling()
+    model.signatures = {"s": Signature({"x": "float"}, ("y",), {"x": (-1, 2)})}
+    batcher = Batcher(BatchingOptions(threads=1, max_batch_size=2, split_large=True), Telemetry())
+    assert batcher.run(model, "s", {"x": np.zeros((2, 3))})["y"].shape == (2, 3)
+    assert batcher.run(model, "s", {"x": np.zeros((9, 2))})["y"].shape == (9, 2)
+    assert batcher.run(model, "s", {"x": np.zeros((2, 2))})["y"].shape == (2, 2)

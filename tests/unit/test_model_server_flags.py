@@ -5,6 +5,7 @@ import pytest
 from sazon.errors import SettingsError
 from serving.model_server.flags import parse_flags
 from serving.model_server.model_configs import read_models
+from serving.traffic import Traffic
 
 
 def parse(*arguments: str):
@@ -149,6 +150,27 @@ def test_batching_parameters(tmp_path):
     assert (read.allowed_batch_sizes, read.pad_variable_length_inputs) == ((4, 8), True)
     with pytest.raises(SettingsError, match="it must be max_batch_size, 8"):
         batching(tmp_path, "max_batch_size { value: 8 } allowed_batch_sizes: 4")
+
+
+def test_without_a_file_large_requests_are_split(tmp_path):
+    assert parse("--enable_batching").batching.split_large
+    assert not batching(tmp_path, "").split_large
+    assert batching(tmp_path, "enable_large_batch_splitting { value: true }").split_large
+
+
+def test_where_rollouts_decide_the_stable_version_is_served_not_the_newest(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAZON_HOME", str(tmp_path))
+    base = tmp_path / "served" / "taste"
+    for version in (3, 4):
+        (base / str(version)).mkdir(parents=True)
+    assert not parse().models.model_config_list.config[0].HasField("model_version_policy")
+    Traffic(stable=3, canary=4, canary_share=0.1).write(tmp_path / "traffic.json")
+    options = parse()
+    (model,) = options.models.model_config_list.config
+    assert (list(model.model_version_policy.specific.versions), dict(model.version_labels)) == ([3], {"stable": 3})
+    assert options.allow_unavailable_labels
+    (base / "3").rmdir()
+    assert not parse().models.model_config_list.config[0].HasField("model_version_policy")
 
 
 def test_monitoring_and_tls(tmp_path):

@@ -1,5 +1,6 @@
 """One server for all groups that do not change it; and a table of checks by group."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 pytest.importorskip("tensorflow_serving.apis")
 
+from tests.integration.model_server.bad_cases import MESSAGE_LIMIT
 from tests.integration.model_server.process import Server
 from tests.integration.model_server.saved_models import export_examples, export_toy
 
@@ -54,7 +56,8 @@ def server(tmp_path_factory, exported):
         )
     )
     monitoring.write_text('prometheus_config { enable: true path: "/metrics/here" }')
-    flags = (f"--model_config_file={config}", f"--monitoring_config_file={monitoring}")
+    limit = f"--grpc_channel_arguments=grpc.max_receive_message_length={MESSAGE_LIMIT}"
+    flags = (f"--model_config_file={config}", f"--monitoring_config_file={monitoring}", limit)
     started = Server(*flags, "--rest_api_timeout_in_ms=3000", "--rest_api_enable_cors_support", LABELS).wait_ready()
     yield started
     assert started.stop() == 0
@@ -75,10 +78,17 @@ def pytest_terminal_summary(terminalreporter) -> None:
         for report in terminalreporter.stats.get(outcome, ()):
             path = Path(report.nodeid.split("::")[0])
             if path.parent.name == GROUPS.name and getattr(report, "when", "call") == "call":
-                results.setdefault(path.stem.removeprefix("test_"), Counter())[outcome] += 1
+                results.setdefault(_group(path, report.nodeid), Counter())[outcome] += 1
     if results:
         terminalreporter.section("model server: checks by group")
         for group, counts in sorted(results.items()):
-            terminalreporter.line(f"{group:16} {counts['passed']:4} of {counts.total()}")
+            terminalreporter.line(f"{group:24} {counts['passed']:4} of {counts.total()}")
         total = sum((counts for counts in results.values()), Counter())
-        terminalreporter.line(f"{'all':16} {total['passed']:4} of {total.total()}")
+        terminalreporter.line(f"{'all':24} {total['passed']:4} of {total.total()}")
+
+
+def _group(path: Path, nodeid: str) -> str:
+    """The file's; bad inputs have groups of their own, as `[group/name]`."""
+    group = path.stem.removeprefix("test_")
+    part = re.search(r"\[(\w+)/", nodeid) if group == "bad_input" else None
+    return f"{group} {part[1]}" if part else group

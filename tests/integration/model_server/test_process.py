@@ -10,7 +10,15 @@ import pytest
 from tests.integration.model_server.conftest import model_config, model_entry
 from tests.integration.model_server.process import COMMAND, Server, wait_until
 
+HEALTH = "/grpc.health.v1.Health/Check"
 MODULE = (sys.executable, "-m", "serving.model_server")
+
+
+def is_healthy(server: Server) -> bool:
+    """Asks as a probe of Kubernetes does: for the server as a whole, status SERVING (1) or not (2)."""
+    answer = server.channel.unary_unary(HEALTH)(b"", timeout=10)
+    assert answer in (b"\x08\x01", b"\x08\x02")
+    return answer == b"\x08\x01"
 
 
 @pytest.mark.parametrize("command", [COMMAND, MODULE], ids=["sazon", "module"])
@@ -57,8 +65,10 @@ def test_a_stop_drains_what_is_in_flight_and_refuses_what_is_new(tmp_path, expor
     asking = threading.Thread(target=lambda: answers.append(server.post("/v1/models/m:predict", document)))
     asking.start()
     time.sleep(0.3)
+    assert is_healthy(server)
     server.signal()
     time.sleep(0.1)
+    assert not is_healthy(server)
     status, answer = server.post("/v1/models/m:predict", {"instances": ["a"]})
     assert (status, answer["error"]) == (503, "The server is stopping; ask another one")
     asking.join(60)
