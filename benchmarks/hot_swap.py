@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.report import RESULTS, describe_machine, keep, table
-from benchmarks.serve_stack import ServedModel, find_model, sample_texts, serve_model
+from benchmarks.serve_stack import ServedModel, busy_s, find_model, sample_texts, serve_model
 from benchmarks.serve_traffic import Answers, Load, begin, run
 from sazon.errors import SazonError, ServingError
 from sazon.home import atomic_directory
@@ -52,8 +52,8 @@ def main() -> None:
     model, texts = find_model(chosen.model), sample_texts()
     with serve_model(model) as served:
         load = Load(texts, 15.0 if chosen.quick else 60.0, served.rest, "rest", CLIENTS // 2)
-        answers, swaps = _measure(served, load, model, steady_s, pause_s, last)
-    figures = _figures(answers, swaps, steady_s)
+        answers, swaps, others = _measure(served, load, model, steady_s, pause_s, last)
+    figures = _figures(answers, swaps, steady_s) | {"other_cores": others}
     text = _text(figures, answers, swaps)
     print(text)
     if not chosen.quick:
@@ -63,11 +63,12 @@ def main() -> None:
 
 def _measure(
     served: ServedModel, load: Load, model: Path, steady_s: float, pause_s: float, last: int
-) -> tuple[Answers, list[Swap]]:
-    """Puts the load on and publishes meanwhile."""
+) -> tuple[Answers, list[Swap], float]:
+    """Puts the load on and publishes meanwhile; also says how many cores other programs took."""
     over_grpc = replace(load, port=served.grpc, form="grpc")
     for warm_up in (load, over_grpc):
         run(replace(warm_up, seconds=1.0))
+    busy_before_s, own_before_s = busy_s(), served.processor_s("server")
     running, beside = begin(load), begin(over_grpc)
     swaps = []
     time.sleep(max(0.0, running.began_s + steady_s - time.monotonic()))
@@ -77,7 +78,9 @@ def _measure(
             time.sleep(pause_s)
         swaps.append(_swap(served, model, version, running.began_s))
         time.sleep(pause_s)
-    return running.answers().joined(beside.answers(), beside.began_s - running.began_s), swaps
+    answers = running.answers().joined(beside.answers(), beside.began_s - running.began_s)
+    own_s = answers.processor_s + served.processor_s("server") - own_before_s
+    return answers, swaps, (busy_s() - busy_before_s - own_s) / load.seconds
 
 
 def _swap(served: ServedModel, model: Path, version: int, zero_s: float) -> Swap:
@@ -160,8 +163,8 @@ p99 while swapping is **{figures["p99_ratio"]:.2f}** times the steady one (asked
 **{figures["failed"]}** of {figures["requests"]} requests failed (asked: 0): {verdict}.
 
 `python -m benchmarks.hot_swap`: {answers.seconds:.0f} s of {CLIENTS} clients in a closed loop, half REST, half gRPC,
-one text a request. *Swapping*: requests under way while a version loaded or left ({took}). The load shares
-the machine ({answers.processor_s:.0f} s of processor time).
+one text a request. *Swapping*: requests under way while a version loaded or left ({took}). The load took
+{answers.processor_s / answers.seconds:.2f} cores of the same machine, other programs {figures["other_cores"]:.2f}.
 {machine["processor"]}, {machine["cores"]} cores; {machine["measured_at"]}."""
 
 

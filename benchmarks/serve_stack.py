@@ -87,6 +87,12 @@ def _start(processes: Processes, folder: Path, workers: int) -> ServedModel:
     return ServedModel(folder, folder / "served", rest, rpc, gateway if workers else 0, pids)
 
 
+def busy_s() -> float:
+    """Processor time that the whole machine has spent, on anything, since its start."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq)
+
+
 def find_model(given: str | None) -> Path:
     """The SavedModel to measure: the given one, else the newest that is served from the state directory.
 
