@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from components import tfdv_compat
+from data.keeping import keeping
 from data.preparation import Dataset, prepare_dataset
 from models.checkpoints.presets import Preset, resolve_preset
 from sazon.errors import PipelineError, SazonError, UserError
@@ -92,12 +93,13 @@ def run_local(source: Path, settings: Settings, *, use_cache: bool = True) -> Ru
     dataset = prepare_dataset(source, home.datasets, settings.split, context=settings.train.context)
     log_to_file(home.logs / "pipeline.jsonl")
     rows = ", ".join(f"{name} {count:,}" for name, count in dataset.rows.items())
-    _LOG.info("data %s from %s: %s", dataset.digest, source.name, rows)
+    _LOG.info("data %s from %s: %s", dataset.digest[:16], source.name, rows)
     steps = [_report(Step("Validate", time.monotonic() - started_s, cached=False))]
     try:
         with FileLock(home.pipeline_lock, timeout=0), library_prints_to(home.logs / "pipeline.prints.log"):
             remove_partials(home.datasets)
-            return _run_pipeline(dataset, settings, preset, use_cache, steps)
+            with keeping(source, dataset, settings):
+                return _run_pipeline(dataset, settings, preset, use_cache, steps)
     except Timeout:
         raise UserError(
             f"another pipeline is running on {home.root}; wait for it, or set SAZON_HOME to another folder"
@@ -227,7 +229,7 @@ def _tokeniser(dataset: Dataset, size: int, preset: Preset, home: Home) -> Path:
 
     if preset.checkpoint:
         return preset.checkpoint
-    folder = home.tokenisers / f"{dataset.digest}-{size}-{_digest_of(_TRAINING_CODE)}"
+    folder = home.tokenisers / f"{dataset.name}-{size}-{_digest_of(_TRAINING_CODE)}"
     if not folder.exists():
         texts = pd.read_parquet(dataset.parquet("train"), columns=["text"])["text"]
         with atomic_directory(folder) as staging:

@@ -24,6 +24,11 @@ class Home:
         return self.root / "datasets"
 
     @property
+    def versions(self) -> Path:
+        """The bytes that models were trained on, a DVC repository (`data.versions`)."""
+        return self.root / "versions"
+
+    @property
     def tfx(self) -> Path:
         """Artifacts of the pipeline's components."""
         return self.root / "tfx"

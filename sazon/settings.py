@@ -160,6 +160,14 @@ class SplitSettings(_Section):
     test_share: Share = 0.15
 
 
+class DataSettings(_Section):
+    """Where the bytes that models were trained on are kept."""
+
+    remote: str | None = Field(
+        None, description="second copy: directory or URL as for `dvc remote add`; default: under the state directory"
+    )
+
+
 class GateSettings(_Section):
     """What a version must show on the test split to be blessed."""
 
@@ -248,6 +256,7 @@ class Settings(BaseSettings):
     train: TrainSettings = TrainSettings()
     pretrain: PretrainSettings = PretrainSettings()
     sweep: SweepSettings = SweepSettings()
+    data: DataSettings = DataSettings()
     split: SplitSettings = SplitSettings()
     gates: GateSettings = GateSettings()
     mlflow: MlflowSettings = MlflowSettings()

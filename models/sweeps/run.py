@@ -93,7 +93,7 @@ class _Sweep:
         self.train = train = complete(self.settings.train, size, pretrained=self.preset.checkpoint is not None)
         fixed = train.model_dump(mode="json", exclude={*self.space.spans, "checkpoint_s"})
         made_of = {
-            "data": self.dataset.digest,
+            "data": self.dataset.name,
             "preset": self.preset.name,
             "encoder": size.model_dump(),
             "search space": self.space.as_dict(),

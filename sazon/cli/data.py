@@ -1,12 +1,17 @@
-"""`sazon data`: make the sample, check a file."""
+"""`sazon data`: make the sample, check a file, bring back what a model was trained on."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-app = typer.Typer(help="Check and generate data.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from data.versions import Versions
+    from sazon.settings import Settings
+
+app = typer.Typer(help="Check, generate, version and export data.", no_args_is_help=True)
 
 _LISTED = 50
 
@@ -52,3 +57,79 @@ def generate(
 
     for path, count in write_sample(out, rows, seed).items():
         typer.echo(f"{path}: {count:,} {'rows' if path.suffix == '.csv' else 'planted shifts'}")
+
+
+@app.command()
+def versions(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the data that models were trained on, newest first, with the runs and versions that used it."""
+    from pipelines.lineage.usage import read_usage
+    from sazon.settings import load_settings
+
+    settings = load_settings()
+    known, usage = _versions(settings).all(), read_usage(settings)
+    if as_json:
+        listed = [{**asdict(version), **asdict(usage.of(version.digest))} for version in known]
+        typer.echo(json.dumps(listed, ensure_ascii=False))
+        return
+    if not known:
+        typer.echo("no data is recorded yet (sazon train records what it trains on)")
+    for version in known:
+        used = usage.of(version.digest)
+        rows = "?" if version.rows is None else f"{version.rows:,}"
+        models = ", ".join(str(number) for number in used.versions) or "none"
+        typer.echo(
+            f"{version.digest[:16]}  {version.recorded_at}  {rows:>10} rows  "
+            f"{len(used.runs):>3} runs  versions: {models}  {', '.join(version.sources)}"
+        )
+
+
+@app.command()
+def checkout(
+    digest: Annotated[str, typer.Argument(help="SHA-256 of the file, or the first digits of it.")],
+    out: Annotated[Path | None, typer.Option(help="File to write; default: its first name here.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Bring back the bytes that a model was trained on, from DVC's cache or remote."""
+    from sazon.settings import load_settings
+
+    store = _versions(load_settings())
+    version = store.resolve(digest)
+    target = out or Path(version.sources[0])
+    store.checkout(version, target)
+    if as_json:
+        typer.echo(json.dumps({**asdict(version), "file": str(target)}, ensure_ascii=False))
+    else:
+        typer.echo(f"{target}: {version.bytes:,} bytes, SHA-256 {version.digest}")
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="CSV to write; replaced if it is there.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Write the feedback store as a file to train on, and record it: lineage then names its ingest batches."""
+    from data.export import export_feedback
+    from data.store import FeedbackStore
+    from sazon.settings import load_settings
+
+    settings = load_settings()
+    rows, batches = export_feedback(FeedbackStore(settings.state.feedback), out)
+    version = _versions(settings).record(out, rows=rows, batches=batches)
+    if as_json:
+        typer.echo(json.dumps({**asdict(version), "file": str(out)}, ensure_ascii=False))
+    else:
+        typer.echo(f"{out}: {rows:,} rows of {len(batches):,} batches, SHA-256 {version.digest}")
+
+
+@app.command()
+def push() -> None:
+    """Bring recorded data to DVC's remote: after it was away, or another was set (data.remote)."""
+    from sazon.settings import load_settings
+
+    typer.echo(f"{_versions(load_settings()).push():,} files sent")
+
+
+def _versions(settings: "Settings") -> "Versions":
+    from data.versions import Versions
+
+    return Versions(settings.state.versions, settings.data.remote)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sazon import __version__
-from sazon.cli import data, doctor, evaluate, ingest, models, pretrain, rollout, serve, sweep, train, up, versions
+from sazon.cli import data, doctor, evaluate, ingest, lineage, models, pretrain, rollout, serve, sweep, train, up, versions
 from sazon.errors import DataError, SazonError
 from sazon.logging import configure_logging
 from sazon.quiet import quiet_libraries
@@ -28,6 +28,7 @@ app.command("pretrain")(pretrain.pretrain)
 app.command("train")(train.train)
 app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
+app.command("lineage")(lineage.lineage)
 app.command("doctor")(doctor.doctor)
 app.command("versions")(versions.versions)
 app.command("serve", context_settings=serve.SERVE_CONTEXT)(serve.serve)

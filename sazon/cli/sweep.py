@@ -42,13 +42,15 @@ def sweep(
     dataset = prepare_dataset(data, settings.state.datasets, settings.split, context=settings.train.context)
     os.environ["KERAS_BACKEND"] = settings.train.backend  # before keras is imported
 
+    from data.keeping import keeping
     from models.sweeps.log import Interrupted
     from models.sweeps.result import settings_fragment
     from models.sweeps.run import sweep as run
     from sazon.home import write_atomically
 
     try:
-        result = run(dataset, settings, name)
+        with keeping(data, dataset, settings):
+            result = run(dataset, settings, name)
     except Interrupted:
         typer.echo("stopped; the same command goes on from here", err=True)
         raise typer.Exit(_INTERRUPTED) from None

@@ -9,6 +9,7 @@ from serving.gateway.predictions import Prediction
 class Predictions(BaseModel):
     """One prediction per text, in order."""
 
+    prediction_id: str = Field(description="names this answer; `sazon lineage` walks back from it")
     model_version: str
     predictions: list[Prediction]
     context: dict[str, float | int | None] = Field(description="online features of the product in the region")

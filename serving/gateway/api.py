@@ -15,6 +15,7 @@ from serving.gateway.deadlines import TIMEOUT_HEADER, Deadline
 from serving.gateway.documentation import Choices, Wishes
 from serving.gateway.languages import Language, read_language, translate_explanation, translate_prediction
 from serving.gateway.model_client import ModelClient
+from serving.gateway.prediction_ids import PREDICTION_HEADER, make_prediction_id
 from serving.gateway.predictor import Predictor
 from serving.gateway.questions import ExplainedQuestion, Question
 from serving.gateway.routing import KEY_HEADER
@@ -50,13 +51,17 @@ def make_api(
             deadline, language = _deadline(config), _language()
             question = read_body(request, Question)
             ask = _ask(question, read_model_context(question, reader), deadline)
-            g.model_version, predictions = predictor.predict(ask)
+            answerer, predictions = predictor.predict(ask)
+            g.model_version = str(answerer.version)
             answer = Predictions.model_construct(
+                prediction_id=make_prediction_id(*answerer),
                 model_version=g.model_version,
                 predictions=[translate_prediction(prediction, language) for prediction in predictions],
                 context=dict(read_shown_context(question, reader)),
             )
-            return _json(answer, language)
+            response = _json(answer, language)
+            response.headers[PREDICTION_HEADER] = answer.prediction_id
+            return response
 
     @api.post("/api/v1/explain")
     @spec.validate(

@@ -1,7 +1,7 @@
 """One request, answered by the version whose turn it is."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from serving.gateway.call_errors import ModelError
 from serving.gateway.calls import Ask, CountedCalls
@@ -15,17 +15,24 @@ from serving.traffic import STABLE, Traffic
 _Answer = TypeVar("_Answer")
 
 
+class Answerer(NamedTuple):
+    """A version in the role in which it was asked."""
+
+    version: int
+    role: str
+
+
 class Predictor:
     """Sends requests to stable, canary and shadow as the traffic file says."""
 
     def __init__(self, client: ModelClient, calls: CountedCalls, shadows: Shadows, traffic: TrafficFile) -> None:
         self._client, self._calls, self._shadows, self._traffic = client, calls, shadows, traffic
 
-    def predict(self, ask: Ask) -> tuple[str, list[Prediction]]:
+    def predict(self, ask: Ask) -> tuple[Answerer, list[Prediction]]:
         """Predicts a batch.
 
         Returns:
-            The version that answered, and one prediction per text.
+            Who answered, and one prediction per text.
 
         Raises:
             ApiError: as `ModelClient.predict`.
@@ -35,7 +42,7 @@ class Predictor:
         shadow = choose_shadow(traffic, ask.key)
         if target.role == STABLE and shadow is not None and shadow != version:
             self._shadows.send(ask, shadow, predictions)
-        return str(version), predictions
+        return Answerer(version, target.role), predictions
 
     def explain(self, ask: Ask) -> tuple[str, list[Explanation]]:
         """Explains a batch; not counted among the calls, which judge a version by its predictions.

@@ -72,6 +72,7 @@ def test_one_text_gets_sentiment_and_tastes_with_probabilities(client, model):
     response = client.post(PREDICT, json={"text": "¡Qué rico!"})
     assert response.status_code == 200
     assert response.json == {
+        "prediction_id": response.headers["X-Prediction-Id"],
         "model_version": "7",
         "predictions": [
             {

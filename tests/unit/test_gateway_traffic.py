@@ -10,6 +10,7 @@ from gateway_model import FakeModel, served
 from prometheus_client import CollectorRegistry
 
 from serving.gateway.app import GatewayConfig, create_app
+from serving.gateway.prediction_ids import read_prediction_id
 from serving.gateway.routing import CHECK_S, TrafficFile, choose_shadow, choose_target
 from serving.monitoring import metrics
 from serving.traffic import CANARY, STABLE, Traffic
@@ -76,6 +77,11 @@ def test_the_answer_names_the_version_that_the_key_leads_to(gateway, model):
     versions = {f"k{number}": ask(client, f"k{number}").json["model_version"] for number in range(24)}
     assert set(versions.values()) == {"7", "8"}
     assert all(ask(client, key).json["model_version"] == version for key, version in versions.items())
+    named = [(ask(client, key).json["prediction_id"], version) for key, version in versions.items()]
+    said = {name: read_prediction_id(name) for name, _ in named}
+    assert len(said) == 24, "no two answers share an id"
+    roles = {"7": "stable", "8": "canary"}
+    assert [(said[name].role, said[name].version) for name, _ in named] == [(roles[v], int(v)) for _, v in named]
     canary = next(key for key, version in versions.items() if version == "8")
     explained = client.post(EXPLAIN, json={"text": "a b"}, headers={"X-Request-Key": canary})
     assert explained.json["model_version"] == "8"

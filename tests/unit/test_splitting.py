@@ -3,6 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.splitting import assign_splits
+from sazon.schema import SPLITS
 from sazon.text import normalise_for_grouping
 
 ROWS = st.lists(
@@ -39,6 +40,27 @@ def test_the_test_split_is_the_latest_part():
 def test_a_given_split_is_honoured():
     frame = table([("a", "", 1), ("b", "", 2)]).assign(split=["test", "train"])
     assert assign_splits(frame, 0.1, 0.2).tolist() == ["test", "train"]
+
+
+SPELLINGS = st.sampled_from(["{}", "{}!!", "  {} ", "¡{}!", "{}\u0301"]).flatmap(
+    lambda form: st.sampled_from(["rico", "Rico", "RICO", "rícO", "feo", "señor", "senor", "😋", "muy  rico"]).map(
+        form.format
+    )
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(SPELLINGS, st.sampled_from(SPLITS)), min_size=1, max_size=40))
+def test_no_text_is_on_two_sides_of_a_given_split_either(rows):
+    frame = pd.DataFrame(rows, columns=["text", "split"])
+    sides = assign_splits(frame, 0.1, 0.2)
+    keys = frame["text"].map(normalise_for_grouping)
+    assert sides.groupby(keys).nunique().max() == 1
+    # What is held out stays so, and a text of one side stays there.
+    before, after = frame["split"].map(SPLITS.index), sides.map(SPLITS.index)
+    assert (after >= before).all()
+    alone = before.groupby(keys).transform("nunique") == 1
+    assert (after[alone] == before[alone]).all()
 
 
 def test_large_families_leave_no_split_empty():
