@@ -21,12 +21,13 @@ def fold(name: str) -> str:
     return name.strip().strip("\ufeff").casefold()
 
 
-def sniff_dialect(sample: str, wanted: Collection[str]) -> type[csv.Dialect]:
+def sniff_dialect(sample: str, wanted: Collection[str], *, is_whole: bool) -> type[csv.Dialect]:
     """Chooses delimiter, quote and escape under which most wanted columns appear and most records fit the header.
 
     Args:
         sample: the beginning of the file.
         wanted: names of columns.
+        is_whole: whether the sample is the whole file, whose last record is not cut therefore.
     """
     names = {fold(name) for name in wanted}
     escapes = (None, "\\") if '\\"' in sample or "\\'" in sample else (None,)
@@ -36,7 +37,7 @@ def sniff_dialect(sample: str, wanted: Collection[str]) -> type[csv.Dialect]:
         for quote in ('"', "'")
         for escape in escapes
     ]
-    return max(dialects, key=lambda dialect: _score(sample, dialect, names))  # the first of equals
+    return max(dialects, key=lambda dialect: _score(sample, dialect, names, is_whole))  # the first of equals
 
 
 def make_dialect(mark: str, quote: str, escape: str | None) -> type[csv.Dialect]:
@@ -56,7 +57,7 @@ def describe(dialect: type[csv.Dialect]) -> str:
     return f"delimiter {name}, quote {dialect.quotechar}{escape}"
 
 
-def _score(sample: str, dialect: type[csv.Dialect], names: set[str]) -> tuple[int, float, int]:
+def _score(sample: str, dialect: type[csv.Dialect], names: set[str], is_whole: bool) -> tuple[int, float, int]:
     try:
         records = list(islice(csv.reader(io.StringIO(sample, newline=""), dialect), _SAMPLED_RECORDS))
     except csv.Error:
@@ -64,7 +65,7 @@ def _score(sample: str, dialect: type[csv.Dialect], names: set[str]) -> tuple[in
     records = [cells for cells in records if any(cells)]
     if not records:
         return 0, 0.0, 0
-    header, *rows = records[:-1] if len(records) > 2 else records  # the last one may be cut
+    header, *rows = records if is_whole else records[:-1] or records
     known = len(names & {fold(cell) for cell in header})
     fitting = sum(len(cells) == len(header) for cells in rows) / max(1, len(rows))
     return known, fitting, len(header)
@@ -74,7 +75,7 @@ def read_header(text: TextIO, dialect: type[csv.Dialect], wanted: Collection[str
     """Reads the first record that is not blank; what follows it is left in `text`.
 
     Returns:
-        Names of columns, each once; trailing ones without a name are left out.
+        Names of columns, each once; one without a name is called by its place, "#7".
 
     Raises:
         DataError: there is none, or a wanted column is there twice.
@@ -84,9 +85,7 @@ def read_header(text: TextIO, dialect: type[csv.Dialect], wanted: Collection[str
     except csv.Error as error:
         raise DataError(f"{place}: not readable as CSV: header: {error}") from None
     names = [name.strip().lstrip("\ufeff") for name in header]
-    while names and not names[-1]:
-        names.pop()
-    if not names:
+    if not any(names):
         raise DataError(f"{place}: has no header")
     folded = [fold(name) for name in names]
     for name in sorted({fold(name) for name in wanted}):

@@ -95,9 +95,10 @@ class _Ingestion:
         if self._source.format not in ("CSV", "JSON lines"):
             self._report.encoding = ""
         self._store.sweep()
+        staging = Staging(self._store.staging, self._batch, self._store.generation())
+        staging.sweep()
         if (known := self._store.find(self._batch)) is not None:
             return self._repeat(known)
-        staging = Staging(self._store.staging, self._batch, self._store.generation())
         staging.begin()
         self._remember_store()
         self._judge_chunks(staging)

@@ -72,7 +72,7 @@ class Judge:
         Raises:
             DataError: the file lacks a required column.
         """
-        bound = self._mapping.bind(names, self._kind, self._place) if chunk.rows.len() else None
+        bound = self._mapping.bind(names, self._kind, self._place) if names else None
         self.ignored = bound.ignored if bound else self.ignored
         cells = bound.apply(chunk.frame) if bound else self._no_cells()
         cells, repaired = repair(cells)

@@ -71,7 +71,7 @@ class Mapping(BaseModel):
         if missing:
             shown = ", ".join(name.strip() for name in names[:12])
             raise DataError(f"{place}: missing column {', '.join(missing)} (found: {shown}; --columns maps others)")
-        ignored = [name for name in names if name not in found.values() and name.strip()]
+        ignored = [name for name in names if name not in found.values() and not name.startswith("#")]
         return Bound(self, kind, found, ignored)
 
 

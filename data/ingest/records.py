@@ -33,13 +33,24 @@ class _Lines(Iterator[str]):
     def __next__(self) -> str:
         if len(self.current) >= _MAX_LINES:
             raise _Unclosed(f"a quote is not closed within {_MAX_LINES:,} lines")
-        line = self._returned.popleft() if self._returned else self._stream.readline(_MAX_LINE_CHARS)
+        if self._returned:
+            line = self._returned.popleft()
+        else:
+            line = self._stream.readline(_MAX_LINE_CHARS)
+            if len(line) == _MAX_LINE_CHARS and line[-1] not in "\r\n":
+                self.current.append(line)
+                self._skip_line()
+                raise _Unclosed(f"has a line of more than {_MAX_LINE_CHARS:,} characters")
         if line:
             self.current.append(line)
             return line
         if self.current:
             raise _Unclosed("a quote is not closed")
         raise StopIteration
+
+    def _skip_line(self) -> None:
+        while (rest := self._stream.readline(_MAX_LINE_CHARS)) and rest[-1] not in "\r\n":
+            pass
 
     def give_back_all_but_first(self) -> str:
         first, *rest = self.current
@@ -70,21 +81,26 @@ def split_records(stream: TextIO, dialect: type[csv.Dialect], width: int) -> Ite
             reader = csv.reader(lines, dialect)
             yield Broken(lines.give_back_all_but_first(), str(error))
             continue
-        if len(cells) != width:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) > width and not any(cells[width:]):  # trailing separators
-                yield cells[:width]
-                continue
-            if _swallowed_a_record(lines.current, dialect, width):
-                reader = csv.reader(lines, dialect)
-                yield Broken(lines.give_back_all_but_first(), "a quote is not closed")
-            else:
-                yield Broken("".join(lines.current), f"has {len(cells)} cells (want {width})")
-        elif any(cells) and any(cell.strip() for cell in cells):
-            yield cells
+        if len(cells) == width and len(lines.current) == 1:
+            if any(map(str.strip, cells)):
+                yield cells
+        elif len(lines.current) > 1 and _swallowed_a_record(lines.current, dialect, width):
+            reader = csv.reader(lines, dialect)
+            yield Broken(lines.give_back_all_but_first(), "a quote is not closed")
+        elif any(map(str.strip, cells)):
+            is_whole = len(cells) == width or (len(cells) > width and not any(cells[width:]))  # trailing separators
+            raw = "".join(lines.current)
+            yield cells[:width] if is_whole else Broken(raw, f"has {len(cells)} cells (want {width})")
 
 
 def _swallowed_a_record(lines: list[str], dialect: type[csv.Dialect], width: int) -> bool:
-    """Whether a later line of a ragged record is a whole record by itself: its first line then lacks a quote."""
+    """Whether a quote that is not closed joined several records: a later line is one by itself.
+
+    Lines that are punctuated without fault are not second-guessed.
+    """
+    try:
+        if len(next(csv.reader(lines, dialect, strict=True))) == width:
+            return False
+    except csv.Error:
+        pass
     return any(len(next(csv.reader([line], dialect), [])) == width for line in lines[1:])

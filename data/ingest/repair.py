@@ -18,22 +18,21 @@ def repair(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     Returns:
         The frame in NFC, stripped, and how many cells were mended (a change of normal form alone does not count).
     """
-    mended, columns = 0, {}
-    for column in frame.get_columns():
-        column, changed = _mend(column)
-        mended += changed
-        columns[column.name] = column
-    return pl.DataFrame(columns), mended
+    mended = 0
+    for name in _columns_with(_SUSPICIOUS, frame):
+        column, changed = _mend(frame[name])
+        frame, mended = frame.with_columns(column), mended + changed
+    combining = _columns_with(_COMBINING, frame)
+    return frame.with_columns(pl.col(combining).str.normalize("NFC")) if combining else frame, mended
+
+
+def _columns_with(pattern: str, frame: pl.DataFrame) -> list[str]:
+    found = frame.select(pl.all().str.contains(pattern).any())
+    return [column.name for column in found.get_columns() if column.len() and column[0]]
 
 
 def _mend(column: pl.Series) -> tuple[pl.Series, int]:
     suspicious = column.str.contains(_SUSPICIOUS)
-    changed = 0
-    if suspicious.any():
-        before = column.filter(suspicious)
-        after = pl.Series(column.name, [fix_text(cell, _CONFIG) for cell in before], dtype=pl.String)
-        changed = int((before != after).sum())
-        column = column.scatter(suspicious.arg_true(), after.str.strip_chars())
-    if column.str.contains(_COMBINING).any():
-        column = column.str.normalize("NFC")
-    return column, changed
+    before = column.filter(suspicious)
+    after = pl.Series([fix_text(cell, _CONFIG) for cell in before], dtype=pl.String).str.strip_chars()
+    return column.scatter(suspicious.arg_true(), after), int((before != after).sum())

@@ -122,14 +122,14 @@ class Source:
         text = self._text()
         if sample[:4].lower() == "sep=":  # a line for Excel
             sample = sample[len(text.readline()) :]
-        dialect = sniff_dialect(sample, self._wanted)
+        dialect = sniff_dialect(sample, self._wanted, is_whole=self.examined.size <= len(self.examined.head))
         self.details = describe(dialect)
         self.names = read_header(text, dialect, self._wanted, self.place)
         records = split_records(text, dialect, len(self.names))
         first = 1
-        while part := list(islice(records, CHUNK_ROWS)):
+        while (part := list(islice(records, CHUNK_ROWS))) or first == 1:  # a chunk even of none: its header is judged
             yield self._make_chunk(part, first)
-            first += len(part)
+            first += max(1, len(part))
 
     def _make_chunk(self, part: list[list[str] | Broken], first: int) -> Chunk:
         rejected = [
@@ -188,6 +188,8 @@ class Source:
                 table = cast(pl.DataFrame, pl.from_arrow(batch))
                 yield _numbered(as_cells(table), first)
                 first += table.height
+            if first == 1:
+                yield _numbered(pl.DataFrame(schema=dict.fromkeys(self.names, pl.String)), 1)
         except (pa.ArrowException, pl.exceptions.PolarsError) as error:
             raise ValueError(str(error)) from None
 
@@ -203,7 +205,7 @@ class Source:
         self.names = table.columns
         others = f", {len(book.sheet_names) - 1} other sheets not read" if len(book.sheet_names) > 1 else ""
         self.details = f"sheet {book.sheet_names[0]}{others}"
-        for start in range(0, table.height, CHUNK_ROWS):
+        for start in range(0, max(1, table.height), CHUNK_ROWS):
             yield _numbered(table.slice(start, CHUNK_ROWS), start + 1)
 
 

@@ -22,14 +22,17 @@ class Staging:
         self._root, self.folder = root, root / f"{batch}-{generation[:16] or 'empty'}"
 
     def begin(self) -> None:
-        """Removes what is of no use any more. Call it while holding the store's lock."""
+        """Makes the folder, or cleans the one of a killed attempt. Call it while holding the store's lock."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        remove_partials(self.folder)
+        shutil.rmtree(self.partitions, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Removes what was begun when the store's rows were others. Call it while holding the store's lock."""
         generation = self.folder.name.rpartition("-")[2]
         for other in self._root.glob("*"):
             if not other.name.endswith(f"-{generation}"):
                 shutil.rmtree(other)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        remove_partials(self.folder)
-        shutil.rmtree(self.partitions, ignore_errors=True)
 
     @property
     def partitions(self) -> Path:
