@@ -29,8 +29,19 @@ ALLOWED_RATIO: Final = 2.0
 _RAMP_S: Final = 1.0
 """Until all clients are there."""
 _BROKEN: Final = 99
-_LOAD_S: Final = 30.0
+_LOAD_S: Final = 60.0
+_LONGEST_S: Final = 400.0
 _POLL_S: Final = 0.1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What happens when: a steady phase, then versions up to the last with pauses between them, at least so long."""
+
+    steady_s: float = 15.0
+    pause_s: float = 2.0
+    last: int = 6
+    seconds: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -46,14 +57,14 @@ def main() -> None:
     """Measures, prints, keeps."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", help="directory of a SavedModel; else the newest that is served from the state")
-    parser.add_argument("--quick", action="store_true", help="15 seconds, versions 2 and 3; nothing kept")
+    parser.add_argument("--quick", action="store_true", help="a short steady phase, versions 2 and 3; nothing kept")
     chosen = parser.parse_args()
-    steady_s, pause_s, last = (4.0, 0.5, 3) if chosen.quick else (15.0, 3.0, 6)
+    plan = Plan(4.0, 0.5, 3, 0.0) if chosen.quick else Plan()
     model, texts = find_model(chosen.model), sample_texts()
     with serve_model(model) as served:
-        load = Load(texts, 15.0 if chosen.quick else 60.0, served.rest, "rest", CLIENTS // 2)
-        answers, swaps, others = _measure(served, load, model, steady_s, pause_s, last)
-    figures = _figures(answers, swaps, steady_s) | {"other_cores": others}
+        load = Load(texts, _LONGEST_S, served.rest, "rest", CLIENTS // 2)
+        answers, swaps, others = _measure(served, load, model, plan)
+    figures = _figures(answers, swaps, plan.steady_s) | {"other_cores": others}
     text = _text(figures, answers, swaps)
     print(text)
     if not chosen.quick:
@@ -61,26 +72,34 @@ def main() -> None:
         _plot(answers, swaps, RESULTS / "hot_swap.png")
 
 
-def _measure(
-    served: ServedModel, load: Load, model: Path, steady_s: float, pause_s: float, last: int
-) -> tuple[Answers, list[Swap], float]:
+def _measure(served: ServedModel, load: Load, model: Path, plan: Plan) -> tuple[Answers, list[Swap], float]:
     """Puts the load on and publishes meanwhile; also says how many cores other programs took."""
     over_grpc = replace(load, port=served.grpc, form="grpc")
     for warm_up in (load, over_grpc):
         run(replace(warm_up, seconds=1.0))
     busy_before_s, own_before_s = busy_s(), served.processor_s("server")
     running, beside = begin(load), begin(over_grpc)
-    swaps = []
-    time.sleep(max(0.0, running.began_s + steady_s - time.monotonic()))
-    for version in range(2, last + 1):
-        if version == (last + 3) // 2:
-            swaps.append(_push_broken(served, model, running.began_s))
-            time.sleep(pause_s)
-        swaps.append(_swap(served, model, version, running.began_s))
-        time.sleep(pause_s)
+    try:
+        swaps = _swap_all(served, model, plan, running.began_s)
+    finally:
+        for one in (running, beside):
+            one.stop()
     answers = running.answers().joined(beside.answers(), beside.began_s - running.began_s)
     own_s = answers.processor_s + served.processor_s("server") - own_before_s
-    return answers, swaps, (busy_s() - busy_before_s - own_s) / load.seconds
+    return answers, swaps, (busy_s() - busy_before_s - own_s) / answers.seconds
+
+
+def _swap_all(served: ServedModel, model: Path, plan: Plan, zero_s: float) -> list[Swap]:
+    swaps = []
+    time.sleep(max(0.0, zero_s + plan.steady_s - time.monotonic()))
+    for version in range(2, plan.last + 1):
+        if version == (plan.last + 3) // 2:
+            swaps.append(_push_broken(served, model, zero_s))
+            time.sleep(plan.pause_s)
+        swaps.append(_swap(served, model, version, zero_s))
+        time.sleep(plan.pause_s)
+    time.sleep(max(0.0, zero_s + plan.seconds - time.monotonic()))
+    return swaps
 
 
 def _swap(served: ServedModel, model: Path, version: int, zero_s: float) -> Swap:

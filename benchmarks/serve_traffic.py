@@ -5,11 +5,12 @@ At a fixed rate a request's time counts from when it was due, not from when it w
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class Load:
 
     Attributes:
         texts: one a request, in turn.
-        seconds: how long requests are sent.
+        seconds: how long requests are sent, unless stopped before.
         port: of the server.
         form: of the requests: `gateway`; of the model server `rest` or `grpc`.
         clients: in a closed loop.
@@ -107,7 +108,6 @@ class Running:
 
     began_s: float
     _process: "subprocess.Popen[str]"
-    _seconds: float
 
     def answers(self) -> Answers:
         """Waits for its end."""
@@ -116,7 +116,11 @@ class Running:
         self._process.wait()
         found = np.load(said["records"])
         Path(said["records"]).unlink()
-        return Answers(found[:, 0], found[:, 1], found[:, 2].astype(int), self._seconds, said["processor_s"])
+        return Answers(found[:, 0], found[:, 1], found[:, 2].astype(int), said["seconds"], said["processor_s"])
+
+    def stop(self) -> None:
+        """Ends a closed loop before its time."""
+        self._process.terminate()
 
 
 def begin(load: Load) -> Running:
@@ -134,7 +138,7 @@ def begin(load: Load) -> Running:
     line = process.stdout.readline()
     if not line:
         raise RuntimeError(f"the load ended with exit code {process.wait()}")
-    return Running(float(line), process, load.seconds)
+    return Running(float(line), process)
 
 
 def run(load: Load) -> Answers:
@@ -142,7 +146,7 @@ def run(load: Load) -> Answers:
     return begin(load).answers()
 
 
-async def _over_grpc(load: Load, began_s: float) -> list[Record]:
+async def _over_grpc(load: Load, began_s: float, goes_on: Callable[[], bool]) -> list[Record]:
     requests = []
     for text in load.texts:
         request = PredictRequest()
@@ -155,7 +159,8 @@ async def _over_grpc(load: Load, began_s: float) -> list[Record]:
     stub, records = PredictionServiceStub(grpc.aio.insecure_channel(f"127.0.0.1:{load.port}")), list[Record]()
 
     async def client() -> None:
-        while (sent_s := time.monotonic()) < began_s + load.seconds:
+        while goes_on():
+            sent_s = time.monotonic()
             try:
                 await stub.Predict(requests[len(records) % len(requests)], timeout=PATIENCE_S)
                 status = 200
@@ -168,24 +173,34 @@ async def _over_grpc(load: Load, began_s: float) -> list[Record]:
     return records
 
 
-def _over_http(load: Load, began_s: float) -> list[Record]:
+def _over_http(load: Load, began_s: float, goes_on: Callable[[], bool]) -> list[Record]:
     path = "/api/v1/predict" if load.form == "gateway" else f"/v1/models/{MODEL_NAME}:predict"
     bodies = [{"text": text} if load.form == "gateway" else {"instances": [text]} for text in load.texts]
     wire = Wire(load.port, [post(path, json.dumps(body).encode()) for body in bodies], began_s)
     if load.per_s:
         return wire.fixed_rate(load.per_s, load.seconds)
-    return wire.closed_loop(load.clients, load.seconds)
+    return wire.closed_loop(load.clients, goes_on)
 
 
 def main() -> None:
     """Reads a load as JSON; prints when it begins, then where its records are."""
-    load = Load(**json.load(sys.stdin))
+    load, ends_s = Load(**json.load(sys.stdin)), [float("inf")]
+    signal.signal(signal.SIGTERM, lambda *_: ends_s.append(time.monotonic()))
     began_s, before_s = time.monotonic(), time.process_time()
+    ends_s.append(began_s + load.seconds)
     print(began_s, flush=True)
-    records = asyncio.run(_over_grpc(load, began_s)) if load.form == "grpc" else _over_http(load, began_s)
+
+    def goes_on() -> bool:
+        return time.monotonic() < min(ends_s)
+
+    if load.form == "grpc":
+        records = asyncio.run(_over_grpc(load, began_s, goes_on))
+    else:
+        records = _over_http(load, began_s, goes_on)
     with tempfile.NamedTemporaryFile(prefix="sazon-load.", suffix=".npy", delete=False) as out:
         np.save(out, np.array(records).reshape(-1, 3))
-    print(json.dumps({"records": out.name, "processor_s": time.process_time() - before_s}))
+    took = {"seconds": min(ends_s) - began_s, "processor_s": time.process_time() - before_s}
+    print(json.dumps({"records": out.name, **took}))
 
 
 if __name__ == "__main__":

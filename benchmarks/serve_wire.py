@@ -6,7 +6,7 @@ An event loop that wakes for each answer takes ten times the processor, on a mac
 import select
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -55,10 +55,9 @@ class Wire:
     _events: select.epoll = field(default_factory=select.epoll)
     _sent: int = 0
 
-    def closed_loop(self, clients: int, seconds: float) -> list[Record]:
-        """So many clients, each sending its next request when the last is answered."""
-        until_s = self.began_s + seconds
-        while time.monotonic() < until_s:
+    def closed_loop(self, clients: int, goes_on: Callable[[], bool]) -> list[Record]:
+        """So many clients, each sending its next request when the last is answered, while `goes_on` says so."""
+        while goes_on():
             self._collect()
             for _ in range(clients - (self._sent - len(self.records))):
                 self._send(time.monotonic())
