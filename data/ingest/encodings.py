@@ -102,7 +102,7 @@ def _unmarked_utf16(head: bytes) -> Encoding | None:
 
 
 def _single_byte(sample: bytes) -> Encoding:
-    """The one in which most bytes beyond ASCII are letters of Spanish; detectors for all languages fail on few letters."""
+    """That in which most bytes beyond ASCII are letters of Spanish; detectors for all languages fail on few letters."""
     codec = max(_SINGLE_BYTE, key=lambda codec: _spanish_letters(sample, codec))  # the first of equals
     if codec == "cp1252" and not any(0x80 <= byte < 0xA0 for byte in sample):
         return Encoding("Latin-1", "cp1252", _STRAY)

@@ -21,9 +21,10 @@ def test_rows_add_up(tmp_path, file, content, outcome):
     path.write_bytes(content)
     try:
         counts = ingest_file(store, path, near=False).counts
-    except DataError as error:
-        assert isinstance(outcome, str) and outcome in str(error)
-        assert "\n" not in str(error)
+    except DataError as caught:
+        error = str(caught)
+        assert isinstance(outcome, str) and outcome in error
+        assert "\n" not in error
         assert store.batches() == [] and store.rows().collect().is_empty()
         return
     assert counts["rows"] == sum(counts[part] for part in PARTS)
