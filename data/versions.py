@@ -90,8 +90,9 @@ class Versions:
         if digest is not None and found != digest:
             raise DataError(f"{source}: changed while it was read; start again")
         known = self._read_note(found)
-        if known is None:
+        if known is None or not self._has(found):
             self._copy_in(source, found)
+        if known is None:
             known = DataVersion(found, source.stat().st_size, rows, _now(), ())
         told = replace(
             known,
@@ -166,6 +167,10 @@ class Versions:
             repository.forget_cached(version.digest)
             if not _write_checked(repository.read(version.digest), version.digest, target):
                 raise SazonError(f"{version.digest}: the bytes in {self._remote} are damaged: they have another digest")
+
+    def _has(self, digest: str) -> bool:
+        """Whether the bytes are here, or DVC was given them."""
+        return (self._folder / digest).exists() or (self._folder / f"{digest}.dvc").exists()
 
     def _copy_in(self, source: Path, digest: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -58,6 +58,20 @@ def test_the_metrics_counted_the_question_and_the_features_were_read(summary):
     assert summary["answers"]["gateway"]["context"]["volume_30d"] > 0
 
 
+def test_an_answer_leads_back_to_the_bytes_that_were_trained_on(summary, sazon, easy_file, tmp_path):
+    training = summary["training"]
+    chain = sazon.json("lineage", summary["answers"]["gateway"]["prediction_id"])
+    assert chain["missing"] == [] or [line.split(":")[0] for line in chain["missing"]] == ["code revision"]
+    assert (chain["prediction"]["version"], chain["prediction"]["role"]) == (1, "champion")
+    assert (chain["version"]["number"], chain["run"]["run_id"]) == (training["version"], training["run_id"])
+    assert {one["name"] for one in chain["pipeline"]["executions"]} == COMPONENTS
+    assert chain["data"]["digest"] == training["data"]["digest"]
+    assert (chain["data"]["sources"], chain["data"]["rows"]) == ([easy_file.name], 300)
+    assert not (sazon.home / "versions" / chain["data"]["digest"]).exists(), "DVC has it"
+    sazon.run("data", "checkout", chain["data"]["digest"][:12], "--out", tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == easy_file.read_bytes()
+
+
 def test_the_second_run_reuses_every_costly_step(summary, sazon, easy_file):
     again = sazon.json("train", "--data", easy_file)
     fresh = {step["name"] for step in again["steps"] if not step["cached"]}
