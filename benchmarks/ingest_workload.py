@@ -15,13 +15,14 @@ PRODUCTS: Final = ("ceviche", "lomo saltado", "pollo a la brasa", "café", "Inca
 DAYS: Final = 550
 BAD_SHARE, DUPLICATE_SHARE, NEAR_SHARE, PERSONAL_SHARE = 0.01, 0.01, 0.01, 0.02
 
-_WORDS: Final = """
+_VOCABULARY: Final = """
 rico riquísimo sabroso picante salado dulce ácido fresco grasoso crocante cremoso amargo frío caliente caro
 barato el la los las un una muy poco bastante nada siempre nunca hoy ayer con sin para por pero aunque porque
 cuando ceviche lomo pollo papa ají limón arroz salsa sopa postre bebida porción mesa mozo local cuenta espera
 familia volvería recomiendo pedí comimos llegó estaba quedó faltaba sobraba pareció gustó encantó decepcionó
 año señora
-""".split()
+"""
+_WORDS: Final = _VOCABULARY.split()
 _START: Final = datetime(2024, 7, 1, tzinfo=UTC)
 _BLOCK: Final = 10_000
 

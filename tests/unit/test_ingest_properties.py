@@ -10,7 +10,7 @@ from data.ingest.ingestion import ingest_file
 from data.store import FeedbackStore
 from sazon.errors import DataError
 
-EXAMPLES = int(os.environ.get("INGEST_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("INGEST_EXAMPLES", "25"))
 PARTS = ("accepted", "duplicates", "quarantined", "rejected")
 
 cells = st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(
