@@ -32,7 +32,7 @@ GUARDS: dict[str, dict[str, Any]] = {
 }
 _NOTE = (
     "Median over {} rollouts. Exposed: share of all requests during the rollout that the new version answered. Steps "
-    "50% and 100%, {} visitors asking one after another, margins of "
+    "50% and 75%, {} visitors asking one after another, margins of "
     "`benchmarks/rollout_workload.py`, alpha = beta = 5%."
 )
 _VISITORS = 3

@@ -21,6 +21,7 @@ from sazon.schema import MODEL_NAME, TASTES
 from sazon.settings import RolloutSettings, Settings
 from serving.rollout.controller import Controller
 from serving.rollout.publishing import publish
+from serving.rollout.server_control import PolledServers
 from serving.rollout.store import Rollout, RolloutStore
 from serving.rollout.workplace import Workplace
 
@@ -30,7 +31,7 @@ SLEEP_MS: Final = 25
 LEAK: Final = 20
 """One text in so many fails."""
 QUICK: Final[dict[str, Any]] = {
-    "steps": (0.5, 1.0),
+    "steps": (0.5, 0.75),
     "shadow_share": 0.5,
     "error_margin": 0.02,
     "median_margin": 0.25,
@@ -38,7 +39,7 @@ QUICK: Final[dict[str, Any]] = {
     "drift_margin": 0.25,
     "min_samples": 50,
     "poll_s": 0.2,
-    "settle_s": 1.2,
+    "settle_s": 0.4,
     "step_timeout_s": 90.0,
     "replay_texts": 0,
 }
@@ -191,10 +192,12 @@ class Process:
         self._ready.set()
 
 
-def start_model_server(base_path: Path, port: int = 0) -> tuple[Process, str]:
-    """A model server over a directory of versions, and where it listens for gRPC."""
-    flags = ["--model_name", MODEL_NAME, "--model_base_path", str(base_path), "--rest_api_port", "0"]
-    flags += ["--port", str(port), "--file_system_poll_wait_seconds", "0.2"]
+def start_model_server(base_path: Path, port: int = 0, config_file: Path | None = None) -> tuple[Process, str]:
+    """A model server over a directory of versions, or as a file says; and where it listens for gRPC."""
+    flags = ["--model_name", MODEL_NAME, "--model_base_path", str(base_path)]
+    if config_file is not None:
+        flags = ["--model_config_file", str(config_file), "--model_config_file_poll_wait_seconds", "0.3"]
+    flags += ["--rest_api_port", "0", "--port", str(port), "--file_system_poll_wait_seconds", "0.2"]
     flags += ["--max_num_load_retries", "0"]
     process = Process(["-m", "serving.model_server", *flags], "model server ready")
     words = process.words()
@@ -214,10 +217,12 @@ class Stack:
     Attributes:
         home: the state directory.
         models: where the versions lie, `<kind>/`.
+        config_file: which the model server polls; None: it is told over gRPC.
     """
 
     home: Path
     models: Path
+    config_file: Path | None = None
     server: Process = field(init=False)
     gateway: Process = field(init=False)
     grpc: str = field(init=False)
@@ -233,7 +238,10 @@ class Stack:
         self.enter(1, "champion")
         self.registry.set_alias(CHAMPION, 1)
         publish(self.models / "champion", 1, Home(self.home).served)
-        self.server, self.grpc = start_model_server(Home(self.home).served / MODEL_NAME)
+        base_path = Home(self.home).served / MODEL_NAME
+        if self.config_file is not None:
+            PolledServers((), str(base_path), self.config_file).assign([1], {})
+        self.server, self.grpc = start_model_server(base_path, config_file=self.config_file)
         self.gateway, self.url = start_gateway(self.grpc, Home(self.home).traffic)
         return self
 
@@ -245,7 +253,8 @@ class Stack:
     def restart_server(self) -> None:
         """Kills it and starts another at the same port."""
         self.server.kill()
-        self.server, _ = start_model_server(Home(self.home).served / MODEL_NAME, int(self.grpc.rsplit(":", 1)[1]))
+        port = int(self.grpc.rsplit(":", 1)[1])
+        self.server, _ = start_model_server(Home(self.home).served / MODEL_NAME, port, self.config_file)
 
     def restart_gateway(self) -> None:
         """Kills it and starts another at the same port."""
@@ -259,7 +268,8 @@ class Stack:
 
     def place(self, tell: Callable[[str], None], **chosen: Any) -> Workplace:
         """What a controller needs; `chosen` are settings of the rollout."""
-        known = {"model_servers": (self.grpc,), "metrics_urls": (f"{self.url}/metrics",)}
+        known: dict[str, Any] = {"model_servers": (self.grpc,), "metrics_urls": (f"{self.url}/metrics",)}
+        known["model_config_file"] = self.config_file
         settings = Settings(home=self.home, rollout=RolloutSettings(**{**QUICK, **known, **chosen}))
         return Workplace.of(settings, cast(Registry, self.registry), tell)
 
@@ -317,6 +327,7 @@ class Visitors:
             except (OSError, ValueError, http.client.HTTPException) as error:
                 connection.close()
                 self.failed.append(repr(error))
+                time.sleep(0.05)
                 continue
             if response.status == 200:
                 self.answered[answer["model_version"]] += 1

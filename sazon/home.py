@@ -94,6 +94,11 @@ class Home:
         return self.root / "traffic.json"
 
     @property
+    def recent_texts(self) -> Path:
+        """The latest texts that the gateway was asked, for rollouts to replay (`gateway.recent_texts`)."""
+        return self.root / "recent" / "texts.jsonl"
+
+    @property
     def rollouts(self) -> Path:
         """State of rollouts, theirs alone."""
         return self.root / "rollouts"

@@ -201,12 +201,15 @@ class GatewaySettings(_Section):
     workers: int = Field(1, ge=1, description="processes")
     max_in_flight: int = Field(32, ge=1, description="predictions that one process works on at once; more get 429")
     timeout_s: float = Field(5.0, gt=0, description="longest time for one answer; clients may ask for less")
+    recent_texts: int = Field(0, ge=0, description="so many of the latest are kept, redacted, for replays; 0: none")
 
 
 class RolloutSettings(_Section):
     """How a version takes over from the champion, and what makes it go back."""
 
-    steps: tuple[Share, ...] = Field((0.05, 0.25, 0.5, 1.0), description="shares of requests that the canary answers")
+    steps: tuple[Share, ...] = Field(
+        (0.05, 0.25, 0.5, 0.95), description="shares of requests that the canary answers; the rest is the control group"
+    )
     shadow_share: Share = Field(0.2, description="of requests answered unseen before the first step; 0: none")
     alpha: float = Field(0.05, gt=0, lt=1, description="probability to roll back a version within all margins")
     beta: float = Field(0.05, gt=0, lt=1, description="probability to pass one beyond a margin")
@@ -223,6 +226,7 @@ class RolloutSettings(_Section):
     load_timeout_s: float = Field(300.0, gt=0, description="of a version, from the request to its first answer")
     settle_s: float = Field(2.0, ge=0, description="until every gateway has read the traffic file")
     approval: bool = Field(False, description="whether a person must approve before the last step")
+    approvers: tuple[str, ...] = Field((), description="who may approve; none: anyone")
     approval_timeout_s: float = Field(86_400.0, gt=0)
     prometheus_url: str | None = Field(None, description="of its HTTP API; default: the gateways' own metrics")
     metrics_urls: tuple[str, ...] = Field((), description="of the gateways; default: the local one")
@@ -235,11 +239,11 @@ class RolloutSettings(_Section):
     memory_growth: float = Field(1.5, ge=1, description="memory of the loaded model over the champion's, at most")
 
     @model_validator(mode="after")
-    def _steps_rise_to_all(self) -> Self:
-        if not self.steps or sorted(set(self.steps)) != list(self.steps) or self.steps[0] <= 0 or self.steps[-1] != 1.0:
-            raise ValueError("steps must rise from above 0 to 1.0")
-        if self.steps[0] == 1.0:
-            raise ValueError("the first step must leave requests to the champion, to compare with")
+    def _steps_rise_and_leave_a_control_group(self) -> Self:
+        if not self.steps or sorted(set(self.steps)) != list(self.steps) or not 0 < self.steps[0] <= self.steps[-1] < 1:
+            raise ValueError("steps must rise from above 0 to below 1: the champion answers the rest, to compare with")
+        if self.approval and len(self.steps) == 1 and not self.shadow_share:
+            raise ValueError("approval comes before the last step: want two steps, or a shadow_share")
         return self
 
 

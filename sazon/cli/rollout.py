@@ -41,7 +41,11 @@ def start(
     version: Annotated[int, typer.Argument(help="Number in the registry.")],
     canary: Annotated[
         list[float] | None,
-        typer.Option(min=0, max=100, help="Percent of requests of a step, repeatable; 100 comes last by itself."),
+        typer.Option(
+            min=0,
+            max=100,
+            help="Percent of requests of a step, repeatable; the last of rollout.steps (95) follows by itself.",
+        ),
     ] = None,
     by: By = None,
     as_json: Json = False,
@@ -120,7 +124,10 @@ def abort(by: By = None, as_json: Json = False) -> None:
 def approve(by: By = None) -> None:
     """Let a rollout with `rollout.approval` take its last step."""
     store, rollout = _unfinished()
-    store.wish(rollout, approved_by=by or _user())
+    name, approvers = by or _user(), _settings().rollout.approvers
+    if approvers and name not in approvers:
+        raise UserError(f"{name} may not approve a rollout; rollout.approvers names {', '.join(approvers)}")
+    store.wish(rollout, approved_by=name)
     typer.echo(f"version {rollout.version} may take its last step")
 
 
@@ -160,8 +167,8 @@ def _settings(canary: list[float] | None = None) -> "Settings":
 
     if not canary:
         return load_settings()
-    shares = sorted({percent / 100 for percent in canary} | {1.0})
-    return load_settings(rollout={"steps": shares})
+    last = load_settings().rollout.steps[-1]
+    return load_settings(rollout={"steps": sorted({percent / 100 for percent in canary} | {last})})
 
 
 def _store(settings: "Settings") -> "RolloutStore":

@@ -18,6 +18,7 @@ from serving.gateway.errors import register_error_handlers
 from serving.gateway.feedback import make_feedback
 from serving.gateway.model_client import ModelClient
 from serving.gateway.predictor import Predictor
+from serving.gateway.recent_texts import RecentTexts
 from serving.gateway.routing import TrafficFile
 from serving.gateway.shadows import Shadows
 from serving.gateway.tracing import TRACE_HEADER, read_trace_id
@@ -44,7 +45,9 @@ def create_app(config: GatewayConfig) -> Flask:
     metrics = GatewayMetrics(CollectorRegistry() if config.registry is None else config.registry, config.multiprocess)
     client = ModelClient(config.model_grpc, config.model_name)
     calls = CountedCalls(client, metrics)
-    predictor = Predictor(client, calls, Shadows(calls, metrics, config.timeout_s), TrafficFile(config.traffic))
+    shadows, recent = Shadows(calls, metrics, config.timeout_s), _keep_texts(config)
+    predictor = Predictor(client, calls, shadows, TrafficFile(config.traffic), recent)
+    app.extensions["recent_texts"] = recent
     spec = make_spec()
     admission = app.extensions[EXTENSION] = Admission(config.max_in_flight, metrics)
     app.register_blueprint(make_api(config, spec, client, predictor, admission, metrics))
@@ -55,6 +58,12 @@ def create_app(config: GatewayConfig) -> Flask:
     register_error_handlers(app)
     _measure_requests(app, metrics)
     return app
+
+
+def _keep_texts(config: GatewayConfig) -> RecentTexts | None:
+    if config.recent_texts_file is None or not config.recent_texts:
+        return None
+    return RecentTexts(config.recent_texts_file, config.recent_texts)
 
 
 def _page() -> str:

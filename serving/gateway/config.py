@@ -38,6 +38,8 @@ class GatewayConfig:
         max_in_flight: predictions and explanations that one process works on at once.
         feature_reader: source of the answers' `context`; None for no context.
         traffic: file that says which version answers; None for always the latest.
+        recent_texts: so many of the latest texts are kept in that file, redacted; 0 for none.
+        recent_texts_file: where.
         inbox: queue of rows of feedback that clients send; None for a gateway that takes none.
         registry: where the metrics go; None for a registry of the application's own.
         multiprocess: directory of the metrics that several processes share; None for one process.
@@ -49,6 +51,8 @@ class GatewayConfig:
     max_in_flight: int = 32
     feature_reader: FeatureReader | None = None
     traffic: Path | None = None
+    recent_texts: int = 0
+    recent_texts_file: Path | None = None
     inbox: Path | None = None
     registry: CollectorRegistry | None = None
     multiprocess: Path | None = None

@@ -8,6 +8,7 @@ from serving.gateway.calls import Ask, CountedCalls
 from serving.gateway.explanations import Explanation
 from serving.gateway.model_client import ModelClient
 from serving.gateway.predictions import Prediction
+from serving.gateway.recent_texts import RecentTexts
 from serving.gateway.routing import Target, TrafficFile, choose_shadow, choose_target, fall_back
 from serving.gateway.shadows import Shadows
 from serving.traffic import STABLE, Traffic
@@ -25,8 +26,16 @@ class Answerer(NamedTuple):
 class Predictor:
     """Sends requests to stable, canary and shadow as the traffic file says."""
 
-    def __init__(self, client: ModelClient, calls: CountedCalls, shadows: Shadows, traffic: TrafficFile) -> None:
+    def __init__(
+        self,
+        client: ModelClient,
+        calls: CountedCalls,
+        shadows: Shadows,
+        traffic: TrafficFile,
+        recent: RecentTexts | None = None,
+    ) -> None:
         self._client, self._calls, self._shadows, self._traffic = client, calls, shadows, traffic
+        self._recent = recent
 
     def predict(self, ask: Ask) -> tuple[Answerer, list[Prediction]]:
         """Predicts a batch.
@@ -42,6 +51,8 @@ class Predictor:
         shadow = choose_shadow(traffic, ask.key)
         if target.role == STABLE and shadow is not None and shadow != version:
             self._shadows.send(ask, shadow, predictions)
+        if self._recent is not None:
+            self._recent.add(ask.texts)
         return Answerer(version, target.role), predictions
 
     def explain(self, ask: Ask) -> tuple[str, list[Explanation]]:

@@ -12,7 +12,7 @@ from sazon.logging import get_logger
 from serving.traffic import CANARY, STABLE, Traffic
 
 KEY_HEADER: Final = "X-Request-Key"
-CHECK_S: Final = 1.0
+CHECK_S: Final = 0.1
 
 _log = get_logger("gateway")
 
@@ -26,7 +26,7 @@ class Target:
 
 
 class TrafficFile:
-    """The traffic file as it is now; looked at once a second at most, read when it changed."""
+    """The traffic file as it is now; looked at ten times a second at most, read when it changed."""
 
     def __init__(self, path: Path | None, check_s: float = CHECK_S) -> None:
         self._path, self._check_s = path, check_s
@@ -64,7 +64,7 @@ class TrafficFile:
 def choose_target(traffic: Traffic, key: str) -> Target:
     """The version that answers; the same key gets the same one as long as its share does not shrink.
 
-    >>> choose_target(Traffic(stable=3, canary=4, canary_share=1.0), "store 17")
+    >>> choose_target(Traffic(stable=3, canary=4, canary_share=0.95), "store 17")
     Target(role='canary', version=4)
     """
     if traffic.canary is not None and _point(CANARY, key) < traffic.canary_share:
@@ -78,9 +78,12 @@ def choose_shadow(traffic: Traffic, key: str) -> int | None:
 
 
 def fall_back(target: Target, traffic: Traffic) -> list[Target]:
-    """The target and whom to ask where its version is gone: the stable one, then the latest."""
-    order = [target, Target(STABLE, traffic.stable), Target(STABLE, None)]
-    return [one for place, one in enumerate(order) if one.version not in {seen.version for seen in order[:place]}]
+    """The target, and the stable one where its version is gone.
+
+    Not the latest: after a restart in the middle of a rollout that is the version on trial.
+    """
+    stable = Target(STABLE, traffic.stable)
+    return [target] if target.version == stable.version else [target, stable]
 
 
 def _point(salt: str, key: str) -> float:

@@ -26,6 +26,8 @@ def start(settings: Settings, model_grpc: str | None = None, host: str | None = 
             max_in_flight=settings.gateway.max_in_flight,
             feature_reader=_open_features(settings),
             traffic=settings.state.traffic,
+            recent_texts=settings.gateway.recent_texts,
+            recent_texts_file=settings.state.recent_texts,
             inbox=settings.state.inbox,
         )
 

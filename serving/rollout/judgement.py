@@ -83,19 +83,18 @@ class Judge:
     candidate: int
     steps: int
 
-    def judge(self, role: str, figures: Figures, reference: Figures, bounds: Bounds) -> Judgement:
+    def judge(self, role: str, figures: Figures, bounds: Bounds) -> Judgement:
         """Weighs all criteria.
 
         Args:
             role: in which the candidate was asked, `shadow` or `canary`.
-            figures: of the candidate.
-            reference: of the champion; the same figures while both answer.
+            figures: of both versions, in the same minutes.
             bounds: where latencies are compared.
         """
         worse_at = math.log(self.steps * _MOST_CRITERIA / self.settings.alpha)
         good_at = math.log(1 / self.settings.beta)
         open_criteria, report = [], {}
-        for criterion in self._criteria(role, figures, reference, bounds):
+        for criterion in self._criteria(role, figures, bounds):
             above = evidence_above(criterion.share, criterion.reference, criterion.margin)
             below = evidence_below(criterion.share, criterion.reference, criterion.margin)
             report[criterion.name] = _describe(criterion)
@@ -103,29 +102,29 @@ class Judge:
                 return Judgement(Verdict.WORSE, _complaint(criterion), report)
             if below < good_at:
                 open_criteria.append(criterion.name)
-        calls = min(figures.calls(role, self.candidate), reference.calls(STABLE, self.champion))
+        calls = min(figures.calls(role, self.candidate), figures.calls(STABLE, self.champion))
         if calls < self.settings.min_samples:
             return Judgement(Verdict.OPEN, f"{calls:.0f} of {self.settings.min_samples} calls", report)
         if open_criteria:
             return Judgement(Verdict.OPEN, f"not yet decided: {', '.join(open_criteria)}", report)
         return Judgement(Verdict.GOOD, f"all criteria within their margins after {calls:.0f} calls", report)
 
-    def _criteria(self, role: str, figures: Figures, reference: Figures, bounds: Bounds) -> Iterator[Criterion]:
+    def _criteria(self, role: str, figures: Figures, bounds: Bounds) -> Iterator[Criterion]:
         """At most `_MOST_CRITERIA`."""
         chosen, new, old = self.settings, self.candidate, self.champion
-        errors = figures.errors(role, new), reference.errors(STABLE, old)
+        errors = figures.errors(role, new), figures.errors(STABLE, old)
         yield Criterion("errors", *errors, chosen.error_margin)
         slow = [("median", bound, chosen.median_margin) for bound in bounds.median]
         for name, bound, margin in [*slow, ("p99", bounds.tail, chosen.tail_margin)]:
-            shares = figures.slower_than(role, new, bound), reference.slower_than(STABLE, old, bound)
+            shares = figures.slower_than(role, new, bound), figures.slower_than(STABLE, old, bound)
             yield Criterion(f"{name}: slower than {bound * 1000:g} ms", *shares, margin)
-        yield from self._drift(role, figures, reference)
+        yield from self._drift(role, figures)
         if role == SHADOW:
             for output, least in (("sentiment", chosen.agreement), ("tastes", chosen.taste_agreement)):
                 yield Criterion(f"disagreement on {output}", figures.disagreement(new, output), 1.0 - least, 0.0)
 
-    def _drift(self, role: str, figures: Figures, reference: Figures) -> Iterator[Criterion]:
-        new, old = figures.predicted(role, self.candidate), reference.predicted(STABLE, self.champion)
+    def _drift(self, role: str, figures: Figures) -> Iterator[Criterion]:
+        new, old = figures.predicted(role, self.candidate), figures.predicted(STABLE, self.champion)
         totals = [next(iter(shares.values()), Share(0, 0)).total for shares in (new, old)]
         for sentiment in SENTIMENTS:
             there, here = (Share(shares[sentiment].hits if sentiment in shares else 0, total)

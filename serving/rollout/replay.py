@@ -25,12 +25,13 @@ class Answer:
     seconds: float
 
 
-def read_texts(files: Sequence[Path], limit: int) -> list[str]:
+def read_texts(files: Sequence[Path], limit: int, recent: Path | None = None) -> list[str]:
     """Texts to replay, spread evenly over the files.
 
     Args:
         files: with a column `text`; none for the shipped golden set.
         limit: texts at most.
+        recent: one more such file, if it is there.
 
     Raises:
         DataError: a file cannot be read, or has no column `text`.
@@ -39,7 +40,7 @@ def read_texts(files: Sequence[Path], limit: int) -> list[str]:
     from data.reading import read_cells
 
     texts: list[str] = []
-    for path in files or (HARD, CASES):
+    for path in [*(files or (HARD, CASES)), *([recent] if recent is not None and recent.exists() else [])]:
         table = read_cells(path)
         if "text" not in table:
             raise DataError(f"{path}: has no column text")

@@ -57,14 +57,14 @@ def hold(servers: ModelServers, versions: Sequence[int], labels: Mapping[str, in
     """Asks for versions, and for those labels whose versions answer already: a server refuses the whole otherwise.
 
     Returns:
-        Whether all labels were asked for; else ask again.
+        Whether every label leads to its version on every server; else ask again.
     """
     states = servers.states()
     ready = {
         label: number for label, number in labels.items() if number in states and states[number].state == AVAILABLE
     }
     servers.assign(versions, ready)
-    return len(ready) == len(labels)
+    return ready == labels and all(servers.labelled(label) == number for label, number in labels.items())
 
 
 class ReloadedServers:

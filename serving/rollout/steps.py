@@ -39,33 +39,33 @@ def load(place: Workplace, rollout: Rollout) -> Result:
     The servers are held to the champion before the directory appears: by default they would turn to it at once.
     """
     old, new, asked = rollout.champion, rollout.version, rollout.work.get("asked", False)
-    stable = {} if old is None else {STABLE: old}
+    labels = {} if old is None else {STABLE: old, CANARY: new}
     both = [number for number in (old, new) if number is not None]
     if not asked:
         if old is not None:
             place.route(Traffic(stable=old))
             place.tell(f"model servers: version {old} alone")
-            if not hold(place.servers, [old], stable):
-                return Waiting({}, f"version {old} is not available")
+            if not hold(place.servers, [old], {STABLE: old}):
+                return Waiting({}, f"version {old} is not available as {STABLE}")
         place.tell("publishing the version")
         publish(_staging(place) / MODEL_NAME / str(new), new, place.settings.state.served)
-    hold(place.servers, both, stable)
+    labelled = hold(place.servers, both, labels)
     states = place.servers.states()
     state = states.get(new, VersionState("UNKNOWN"))
     if asked and state.state == END and state.error:
         return Failed(f"the model server cannot load it: {state.error}")
     if any(number not in states or states[number].state != AVAILABLE for number in both):
         return Waiting({"asked": True}, f"version {new} is {state.state}")
-    if old is not None:
-        place.tell("model servers: label canary")
-        place.servers.assign(both, {STABLE: old, CANARY: new})
+    place.tell("model servers: labels")
+    if not labelled and not hold(place.servers, both, labels):
+        return Waiting({"asked": True}, "a model server does not know the labels yet")
     return Passed("loaded beside the champion" if old is not None else "loaded")
 
 
 def replay_texts(place: Workplace, rollout: Rollout) -> Result:
     """Asks both versions the golden set and recorded texts."""
     settings = place.settings.rollout
-    texts = read_texts(settings.replay, settings.replay_texts)
+    texts = read_texts(settings.replay, settings.replay_texts, place.settings.state.recent_texts)
     if not texts or rollout.champion is None:
         return Passed("nothing to replay")
     place.tell(f"replaying {len(texts)} texts")
@@ -79,7 +79,7 @@ def promote(place: Workplace, rollout: Rollout) -> Result:
     old, new = rollout.champion, rollout.version
     place.tell("model servers: label stable")
     if not hold(place.servers, [number for number in (old, new) if number is not None], {STABLE: new}):
-        return Waiting({}, f"version {new} is not available")
+        return Waiting({}, f"version {new} is not available as {STABLE}")
     place.route(Traffic(stable=new))
     place.tell("registry: aliases")
     move_aliases(place.registry, new)
@@ -105,7 +105,7 @@ def roll_back(place: Workplace, rollout: Rollout) -> Result:
     if old is not None:
         place.tell(f"model servers: version {old} alone")
         if not hold(place.servers, [old], {STABLE: old}):
-            return Waiting({"settled": True}, f"version {old} is not available")
+            return Waiting({"settled": True}, f"version {old} is not available as {STABLE}")
     place.tell("withdrawing the version")
     finish_rollback(place, rollout)
     return Passed(rollout.reason)
@@ -135,7 +135,7 @@ def revert(place: Workplace, rollout: Rollout) -> Result:
         return Waiting({"settled": True}, f"gateways turn to version {good}")
     place.tell("model servers: label stable")
     if not hold(place.servers, [good], {STABLE: good}):
-        return Waiting({"settled": True}, f"version {good} is not available")
+        return Waiting({"settled": True}, f"version {good} is not available as {STABLE}")
     place.tell("registry: aliases")
     place.registry.set_alias(CHAMPION, good)
     place.registry.drop_alias(PREVIOUS)

@@ -6,8 +6,8 @@ from typing import Any
 
 from sazon.errors import ServingError
 from serving.monitoring.metrics import SHADOW
-from serving.rollout.figures import Figures, Window, counts_as_json, counts_from_json
-from serving.rollout.judgement import Bounds, Judge, Judgement, Verdict
+from serving.rollout.figures import Window
+from serving.rollout.judgement import Bounds, Judge, Verdict
 from serving.rollout.server_control import AVAILABLE, hold
 from serving.rollout.store import Rollout
 from serving.rollout.workplace import Failed, Passed, Result, Waiting, Workplace
@@ -49,17 +49,19 @@ class Trial:
                 return Failed(f"flying blind: {error}")
             return Waiting({**work, "blind_since": since}, str(error))
         window = Window.from_json(work.get("window", {})).add(reading)
-        kept: dict[str, Any] = {name: work[name] for name in ("bounds", "reference", "losses") if name in work}
+        kept: dict[str, Any] = {name: work[name] for name in ("bounds", "losses") if name in work}
         if not loaded or "blind_since" in work:
             return _begin_anew(work, kept, window, loaded)
         if bounds is None:
             return self._measure_champion(place, champion, window, kept)
-        judgement = self._judge(place, rollout, window.figures, bounds)
+        judge = Judge(place.settings.rollout, champion, rollout.version, self.steps)
+        judgement = judge.judge(self.role, window.figures, bounds)
         if judgement.verdict is Verdict.WORSE:
             return Failed(f"{judgement.reason}", judgement.figures)
         approved = rollout.approved_by is not None or not self.needs_approval
         if judgement.verdict is Verdict.GOOD and approved and not rollout.paused:
-            return Passed(judgement.reason, judgement.figures, self._carried(rollout, window, kept))
+            kept.pop("losses", None)
+            return Passed(judgement.reason, judgement.figures, {**kept, "window": window.opened_anew().as_json()})
         waits = judgement.reason if approved else "waits for approval (sazon rollout approve --by NAME)"
         return Waiting({**kept, "window": window.as_json(), "figures": judgement.figures}, waits)
 
@@ -75,24 +77,6 @@ class Trial:
         bounds = Bounds.of(figures, champion)
         kept["bounds"] = [list(bounds.median), bounds.tail]
         return Waiting({**kept, "window": window.opened_anew().as_json()}, "the champion's latency is known")
-
-    def _judge(self, place: Workplace, rollout: Rollout, figures: Figures, bounds: Bounds) -> Judgement:
-        assert rollout.champion is not None
-        judge = Judge(place.settings.rollout, rollout.champion, rollout.version, self.steps)
-        reference = figures
-        if self.share == 1.0 and self.role == CANARY:
-            # The champion answers nothing any more: its figures of the step before stand in.
-            reference = Figures(counts_from_json(rollout.work.get("reference", [])))
-        return judge.judge(self.role, figures, reference, bounds)
-
-    def _carried(self, rollout: Rollout, window: Window, kept: dict[str, Any]) -> dict[str, Any]:
-        champions = {
-            series: count
-            for series, count in window.gained.items()
-            if series.role == STABLE and series.version == rollout.champion
-        }
-        kept.pop("losses", None)
-        return {**kept, "reference": counts_as_json(champions), "window": window.opened_anew().as_json()}
 
 
 def _begin_anew(work: dict[str, Any], kept: dict[str, Any], window: Window, loaded: bool) -> Result:

@@ -18,7 +18,7 @@ from serving.rollout.store import ROLLBACK, Outcome, RolloutStore
 from serving.rollout.workplace import Workplace
 from serving.traffic import CANARY, STABLE, Traffic
 
-OLD, NEW, SHARES = 1, 2, (0.2, 1.0)
+OLD, NEW, SHARES = 1, 2, (0.2, 0.9)
 EDGES = (0.005, 0.01, 0.02, 0.04, math.inf)
 
 
@@ -91,6 +91,7 @@ class Gateway:
     servers: Servers
     error_share: float = 0.0
     slow: bool = False
+    slow_hour: bool = False
     away: bool = False
     counts: dict = field(default_factory=dict)
 
@@ -109,13 +110,12 @@ class Gateway:
             return
         new = version == NEW
         failed = round(calls * self.error_share) if new else 0
+        slow = (new and self.slow) or (self.slow_hour and Traffic.read(self.path).canary_share == SHARES[-1])
         self._add(GATEWAY_CALLS, role, version, "ok", calls - failed)
         self._add(GATEWAY_CALLS, role, version, "internal", failed)
         for edge in EDGES:
-            within = {0.005: 0.1, 0.01: 0.6, 0.02: 0.99}.get(edge / 2 if new and self.slow else edge, 1.0)
-            self._add(
-                BUCKET, role, version, str(edge), calls * (0.0 if edge == 0.005 and self.slow and new else within)
-            )
+            within = {0.005: 0.1, 0.01: 0.6, 0.02: 0.99}.get(edge / 2 if slow else edge, 1.0)
+            self._add(BUCKET, role, version, str(edge), calls * (0.0 if edge == 0.005 and slow else within))
         for sentiment in ("negative", "neutral", "positive"):
             self._add(GATEWAY_PREDICTIONS, role, version, sentiment, calls / 3)
         for output in ("sentiment", "tastes") if role == SHADOW else ():
@@ -187,13 +187,19 @@ def test_a_good_version_is_promoted_and_the_champion_stays_warm(world):
     made = world()
     ended = made.roll_out()
     assert ended.outcome is Outcome.PROMOTED
-    assert list(ended.figures) == ["verify", "load", "replay", "shadow 20%", "canary 20%", "canary 100%", "promote"]
+    assert list(ended.figures) == ["verify", "load", "replay", "shadow 20%", "canary 20%", "canary 90%", "promote"]
     made.assert_agrees_on(NEW)
     assert made.registry.aliases == {"champion": NEW, "previous": OLD}
     assert made.servers.loaded == {OLD, NEW}
     (entry,) = made.registry.log.values()
     assert (entry["action"], entry["by"], entry["version"]) == ("promoted", "ana", NEW)
     assert entry["figures"]["canary 20%"]["errors"]["share"] == 0
+
+
+def test_what_slows_both_versions_down_at_the_last_step_counts_against_neither(world):
+    made = world()
+    made.gateway.slow_hour = True
+    assert made.roll_out().outcome is Outcome.PROMOTED
 
 
 @pytest.mark.parametrize(
