@@ -145,7 +145,7 @@ class Store:
             staged.replace(path)
             listed.append((str(path.relative_to(self.folder)), batch.digest, path.parent.name.removeprefix("day=")))
         _sync([self.folder / path for path, _, _ in listed])
-        with self._connect() as catalogue:
+        with self._connect(writes=True) as catalogue:
             marks = ", ".join("?" for _ in fields(Batch))
             values = (*astuple(batch)[:-1], _moment(batch.ingested_at))
             catalogue.execute(f"INSERT INTO batches VALUES ({marks})", values)  # noqa: S608
@@ -171,11 +171,11 @@ class Store:
             return [str(self.folder / path) for (path,) in catalogue.execute(query, values)]
 
     @contextlib.contextmanager
-    def _connect(self) -> Iterator[sqlite3.Connection]:
-        """A connection that commits when the block ends well; a store that was never written reads as empty."""
+    def _connect(self, *, writes: bool = False) -> Iterator[sqlite3.Connection]:
+        """A connection that commits when the block ends well; a store without a catalogue reads as empty."""
         path = self.folder / "catalogue.db"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.closing(sqlite3.connect(path, timeout=30)) as catalogue:
+        there = path if writes or path.exists() else ":memory:"
+        with contextlib.closing(sqlite3.connect(there, timeout=30)) as catalogue:
             catalogue.execute("PRAGMA synchronous = FULL")
             catalogue.executescript(_TABLES)
             with catalogue:
