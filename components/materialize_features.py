@@ -7,17 +7,23 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples
 
-from components.artifacts import Report, split_files, write_report
+from components.artifacts import RegisteredVersion, Report, split_files, write_report
 from feature_repo.materialisation import materialise
 from models.inputs.raw_examples import read_raw_examples
 from sazon.home import Home
 from sazon.schema import SPLITS
+from sazon.settings import load_settings
 
 
 @component
 def MaterializeFeatures(  # noqa: N802
-    examples: InputArtifact[Examples], materialized: OutputArtifact[Report], state_dir: Parameter[str]
+    examples: InputArtifact[Examples],
+    version: InputArtifact[RegisteredVersion],
+    materialized: OutputArtifact[Report],
+    state_dir: Parameter[str],
 ) -> None:
     """Uses the rows of all splits: the features are aggregates of the past, not labels."""
     rows = pd.concat([read_raw_examples(split_files(examples, split)) for split in SPLITS], ignore_index=True)
-    write_report(materialized, materialise(rows, Home(Path(state_dir)).features))
+    number = version.get_int_custom_property("version")
+    folder = Home(Path(state_dir)).features
+    write_report(materialized, materialise(rows, folder, load_settings().features, version=number))

@@ -1,12 +1,14 @@
 """What was known of a product and a region before a moment: one computation for training and for the feature store."""
 
-from datetime import timedelta
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
-EVENT_TIMESTAMP: Final = "event_timestamp"
+from data.figures import RATING_MEAN, VOLUME, daily_history
+from data.history import EVENT_TIMESTAMP
+from data.measures import from_pandas, measure_feedback
+
 WINDOWS_DAYS: Final = (30, 90)
 GROUPINGS: Final[dict[str, tuple[str, ...]]] = {
     "product_region_stats": ("product", "region"),
@@ -15,8 +17,6 @@ GROUPINGS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Feature views by name, and whose figures they hold."""
 
-RATING_MEAN: Final = "rating_mean_{}d"
-VOLUME: Final = "volume_{}d"
 FIGURES: Final = tuple(figure.format(days) for days in WINDOWS_DAYS for figure in (RATING_MEAN, VOLUME))
 
 CONTEXT: Final = tuple(f"{view}__{figure}" for view in GROUPINGS for figure in FIGURES)
@@ -39,15 +39,10 @@ def aggregate(rows: pd.DataFrame, keys: tuple[str, ...]) -> pd.DataFrame:
         The keys, event_timestamp (the day's end, UTC), and for each window rating_mean_<days>d (NaN where nobody rated)
         and volume_<days>d. A row only counts what was written before its own timestamp.
     """
-    days = rows.assign(day=_moments(rows).dt.floor("D"))
-    daily = days.groupby([*keys, "day"])["rating"].agg(["sum", "count", "size"]).reset_index()
-    stats = daily[[*keys]].assign(**{EVENT_TIMESTAMP: daily["day"] + timedelta(days=1)})
-    for window in WINDOWS_DAYS:
-        rolled = daily.groupby([*keys]).rolling(f"{window}D", on="day")[["sum", "count", "size"]].sum().reset_index()
-        means = rolled["sum"] / rolled["count"].where(rolled["count"] > 0)
-        stats[RATING_MEAN.format(window)] = means.astype("float32")
-        stats[VOLUME.format(window)] = rolled["size"].astype("int64")
-    return stats
+    table = rows[["created_at", "product", "region", "rating"]]
+    history = daily_history(measure_feedback(from_pandas(table)), keys, ("stats",))
+    stats = history.select(*keys, EVENT_TIMESTAMP, *FIGURES).to_pandas()
+    return stats.assign(**{EVENT_TIMESTAMP: stats[EVENT_TIMESTAMP].dt.as_unit("ns")})
 
 
 def context_of(rows: pd.DataFrame) -> pd.DataFrame:

@@ -29,6 +29,9 @@ _BEAM_ARGS = ["--runner=FnApiRunner", "--direct_running_mode=in_memory", "--dire
 # TFX's cache key does not see code: these digests stand for it. Code that only measures must not cost a training.
 _TRAINING_CODE = (
     "data/context.py",
+    "data/figures.py",
+    "data/history.py",
+    "data/measures.py",
     "models/bert",
     "models/checkpoints",
     "models/export",

@@ -90,8 +90,9 @@ def create_pipeline(spec: PipelineSpec, metadata_config: Any, beam_args: list[st
         experiment=spec.experiment,
         tags=json.dumps(spec.registration_tags, sort_keys=True),
     )
-    materialize = MaterializeFeatures(examples=example_gen.outputs["examples"], state_dir=spec.state_dir)
-    materialize.add_upstream_node(check)
+    materialize = MaterializeFeatures(
+        examples=example_gen.outputs["examples"], version=register.outputs["version"], state_dir=spec.state_dir
+    )
     roll_out = RollOut(
         model=trainer.outputs["model"],
         version=register.outputs["version"],

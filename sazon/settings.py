@@ -183,6 +183,16 @@ class MlflowSettings(_Section):
     port: Port = 5000
 
 
+class FeatureSettings(_Section):
+    """Which stores hold the features."""
+
+    offline: Literal["file", "spark"] = Field("file", description="what joins features point in time")
+    spark_master: str = "local[*]"
+    online: Literal["sqlite", "redis"] = "sqlite"
+    redis: str = Field("localhost:6379", description="host:port[,password=$NAME]; $NAME: an environment variable")
+    registry: str | None = Field(None, description="SQLAlchemy address of a shared registry; default: a file")
+
+
 class ServingSettings(_Section):
     """The model server."""
 
@@ -264,6 +274,7 @@ class Settings(BaseSettings):
     split: SplitSettings = SplitSettings()
     gates: GateSettings = GateSettings()
     mlflow: MlflowSettings = MlflowSettings()
+    features: FeatureSettings = FeatureSettings()
     serving: ServingSettings = ServingSettings()
     gateway: GatewaySettings = GatewaySettings()
     rollout: RolloutSettings = RolloutSettings()

@@ -7,7 +7,22 @@ from typing import Annotated
 import typer
 
 from sazon import __version__
-from sazon.cli import data, doctor, evaluate, ingest, lineage, models, pretrain, rollout, serve, sweep, train, up, versions
+from sazon.cli import (
+    data,
+    doctor,
+    evaluate,
+    features,
+    ingest,
+    lineage,
+    models,
+    pretrain,
+    rollout,
+    serve,
+    sweep,
+    train,
+    up,
+    versions,
+)
 from sazon.errors import DataError, SazonError
 from sazon.logging import configure_logging
 from sazon.quiet import quiet_libraries
@@ -20,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data.app, name="data")
+app.add_typer(features.app, name="features")
 app.add_typer(models.app, name="models")
 app.add_typer(rollout.app, name="rollout")
 app.command("up")(up.up)

@@ -16,6 +16,7 @@ from serving.gateway.config import FeatureReader, GatewayConfig
 from serving.gateway.documentation import make_pages, make_spec
 from serving.gateway.errors import register_error_handlers
 from serving.gateway.feedback import make_feedback
+from serving.gateway.freshness import FeatureFreshness
 from serving.gateway.model_client import ModelClient
 from serving.gateway.predictor import Predictor
 from serving.gateway.recent_texts import RecentTexts
@@ -43,6 +44,8 @@ def create_app(config: GatewayConfig) -> Flask:
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     metrics = GatewayMetrics(CollectorRegistry() if config.registry is None else config.registry, config.multiprocess)
+    if config.features is not None:
+        metrics.add(FeatureFreshness(config.features))
     client = ModelClient(config.model_grpc, config.model_name)
     calls = CountedCalls(client, metrics)
     shadows, recent = Shadows(calls, metrics, config.timeout_s), _keep_texts(config)

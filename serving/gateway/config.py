@@ -37,6 +37,7 @@ class GatewayConfig:
         timeout_s: longest time for one answer; clients may ask for less.
         max_in_flight: predictions and explanations that one process works on at once.
         feature_reader: source of the answers' `context`; None for no context.
+        features: folder of the feature store, whose freshness the metrics show; None for none.
         traffic: file that says which version answers; None for always the latest.
         recent_texts: so many of the latest texts are kept in that file, redacted; 0 for none.
         recent_texts_file: where.
@@ -50,6 +51,7 @@ class GatewayConfig:
     timeout_s: float = 5.0
     max_in_flight: int = 32
     feature_reader: FeatureReader | None = None
+    features: Path | None = None
     traffic: Path | None = None
     recent_texts: int = 0
     recent_texts_file: Path | None = None

@@ -25,10 +25,11 @@ def start(settings: Settings, model_grpc: str | None = None, host: str | None = 
             timeout_s=settings.gateway.timeout_s,
             max_in_flight=settings.gateway.max_in_flight,
             feature_reader=_open_features(settings),
+            features=settings.state.features,
             traffic=settings.state.traffic,
+            inbox=settings.state.inbox,
             recent_texts=settings.gateway.recent_texts,
             recent_texts_file=settings.state.recent_texts,
-            inbox=settings.state.inbox,
         )
 
     chosen_host = host or settings.gateway.host

@@ -11,6 +11,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 GATEWAY_REQUESTS: Final = "sazon_gateway_requests_total"
 """HTTP requests by `route`, `method`, `status`, `model_version`."""
@@ -30,6 +31,10 @@ GATEWAY_SHADOW_AGREEMENT: Final = "sazon_gateway_shadow_agreement_total"
 """Shadowed texts by `model_version` (the shadow's), `output` (`sentiment`, `tastes`), `agrees` (`true`, `false`)."""
 GATEWAY_SHADOW_DROPPED: Final = "sazon_gateway_shadow_dropped_total"
 """Shadow calls that were not made because too many were waiting."""
+FEATURES_NEWEST: Final = "sazon_features_newest_timestamp_seconds"
+"""Event of the newest online value by `view`, in Unix seconds; its age is `time()` less this."""
+FEATURES_MATERIALISED: Final = "sazon_features_materialised_timestamp_seconds"
+"""When a `view` was last brought up to date, in Unix seconds."""
 
 SHADOW: Final = "shadow"
 """Value of `role` beside `serving.traffic.STABLE` and `CANARY`."""
@@ -55,6 +60,7 @@ class GatewayMetrics:
 
     def __init__(self, registry: CollectorRegistry, multiprocess: Path | None = None) -> None:
         self._registry, self._multiprocess = registry, multiprocess
+        self._collectors: list[Collector] = []
         call = ("role", "model_version", "outcome")
         self.requests = Counter(
             GATEWAY_REQUESTS, "Requests answered.", ("route", "method", "status", "model_version"), registry=registry
@@ -89,6 +95,11 @@ class GatewayMetrics:
         )
         self.shadow_dropped = Counter(GATEWAY_SHADOW_DROPPED, "Shadow calls not made for overload.", registry=registry)
 
+    def add(self, collector: Collector) -> None:
+        """Shows what it collects too; it must say the same in every worker."""
+        self._registry.register(collector)
+        self._collectors.append(collector)
+
     def observe_call(self, role: str, version: str, outcome: str, seconds: float, trace_id: str) -> None:
         """Counts one call; the trace that took this long becomes the exemplar of its bucket."""
         self.calls.labels(role, version, outcome).inc()
@@ -104,5 +115,7 @@ class GatewayMetrics:
         if self._multiprocess is not None:
             registry = CollectorRegistry()
             MultiProcessCollector(registry, path=str(self._multiprocess))  # type: ignore[no-untyped-call]
+            for collector in self._collectors:
+                registry.register(collector)
         encode, content_type = choose_encoder(accept)
         return encode(registry), content_type
