@@ -27,7 +27,7 @@ METRICS: Final = (
     "training_seconds",
 )
 """What is shown of a run's figures; the rest is in MLflow."""
-_VERSION: Final = re.compile(r"(\d{1,6})|@?([a-z]+)|(models:/.+)")
+_VERSION: Final = re.compile(rf"(\d{{1,6}})|@?({CHAMPION}|{PREVIOUS}|{CHALLENGER})|(models:/.+)")
 
 
 @dataclass
