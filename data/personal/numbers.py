@@ -39,9 +39,13 @@ _AFTER = re.compile(
     re.IGNORECASE,
 )
 _LIST_GAP = re.compile(r"\s?(?:[,/y-]|o|y el|,? o al)?\s{0,2}\(?\+?", re.IGNORECASE)
-_GROUP = re.compile(r"(?<![\w.,])\(?\+?\(?(?=\d)|(?<=[.,])(?<!\d[.,])\(?\+?\(?(?=\d)")
+_GROUP = re.compile(
+    r"(?:(?<![\w.,])|(?<=[.,])(?<!\d[.,])|(?<=\bdni)|(?<=\bruc)|(?<=\bcel)|(?<=\btel))(?:\((?=\+?\d{1,3}\)))?\+?(?=\d)",
+    re.IGNORECASE,
+)
 _BEHIND_PERSON = re.compile(re.escape(Kind.PERSON.placeholder) + r"[\s,.:;()-]{0,4}$")
 _PASSPORT = re.compile(r"\b(?:pasaporte|c\.?e\.?)[\s:n°º.]{1,6}(?P<place>[a-z]{1,3}\d{6,9})(?!\w)", re.IGNORECASE)
+_IS_DNI = re.compile(r"\s?(?:,|es|\()\s?(?:es\s)?(?:(?:mi|su|el)\s)?dni\b", re.IGNORECASE)
 _DIGITS = re.compile(r"\d+(?:[.,-]\d+)*")
 _UNDECIDED = "undecided"
 
@@ -125,13 +129,16 @@ def find_numbers(text: str) -> Iterator[Span]:
         start = group.start()
         if start < end:
             continue
+        digits = _DIGITS.match(text, group.end())
+        stop = digits.end() if digits else group.end()
         said = _say(text, start, end, said)
+        if said == _UNDECIDED and _IS_DNI.match(text, stop):
+            said = Kind.DNI
         found = _first_shape(text, start, said)
         if found:
             yield found
             said = found.kind
-        digits = _DIGITS.match(text, group.end())
-        end = found.end if found else digits.end() if digits else group.end()
+        end = found.end if found else stop
 
 
 def _first_shape(text: str, start: int, said: Kind | str | None) -> Span | None:

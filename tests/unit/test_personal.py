@@ -78,6 +78,8 @@ mixtures = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=25).
         ("Av. Los Pinos 123 dpto. 402, Lince", "[DIRECCION], Lince"),
         ("vivo en Mz. B Lt. 14", "vivo en [DIRECCION]"),
         ("mi tarjeta 4111 1111 1111 1111", "mi tarjeta [TARJETA]"),
+        ("12345678 es mi DNI", "[DNI] es mi DNI"),
+        ("mi dni (12345678), cel999000111 (llamar)", "mi dni ([DNI]), cel[TELEFONO] (llamar)"),
         ("factura al 20123456786", "factura al [RUC]"),
         ("ruc 20123456786", "ruc [RUC]"),
         ("@come_rico y facebook.com/nadie.inventado", "[USUARIO] y [ENLACE]"),
@@ -116,7 +118,7 @@ def test_check_digits(check):
     assert is_luhn("5555555555554444") and not is_luhn("5555555555554445")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(mixtures | st.text())
 def test_twice_is_once(text):
     done = redact(text)
@@ -126,7 +128,7 @@ def test_twice_is_once(text):
     assert set(done.counts) <= set(KINDS)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(mixtures)
 def test_without_findings_the_text_is_the_same(text):
     done = redact(text)
@@ -136,7 +138,7 @@ def test_without_findings_the_text_is_the_same(text):
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(st.integers(0, 99_999_999), st.sampled_from(["{}", "{}.", "({})", "{}!", "{} gracias", "{},", "\n{}\n"]))
 def test_no_digit_of_a_dni_or_phone_stays(number, around):
     phone = f"9{number:08}"
