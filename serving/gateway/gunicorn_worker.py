@@ -7,7 +7,7 @@ from typing import Any, Final
 from gunicorn.workers.gthread import _DEFER, ThreadWorker  # type: ignore[import-untyped]
 
 from serving.gateway.admission import EXTENSION, Admission
-from serving.gateway.listening import SLACK, favour_the_loop
+from serving.gateway.listening import favour_the_loop
 
 _PEEKED_BYTES: Final = 65536
 
@@ -24,7 +24,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def enqueue_req(self, conn: Any) -> None:
         """Gives a connection to a thread, or refuses what came over it."""
         admission: Admission = self.wsgi.extensions[EXTENSION]
-        if self._busy >= admission.limit + SLACK and not self.cfg.is_ssl:
+        if self._busy >= admission.limit and not self.cfg.is_ssl:
             try:
                 arrived = conn.sock.recv(_PEEKED_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
             except BlockingIOError:

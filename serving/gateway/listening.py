@@ -9,9 +9,6 @@ GRACE_S: Final = 10.0
 SPARE_THREADS: Final = 4
 """Beyond those that predict: for health and metrics, which must be quick when all others are taken."""
 
-SLACK: Final = 2
-"""Of the spare threads: so many may be done with a request that its client already follows by the next."""
-
 _SWITCH_S: Final = 0.001
 
 

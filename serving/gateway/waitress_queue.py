@@ -6,7 +6,7 @@ from typing import Any
 from waitress.task import ThreadedTaskDispatcher
 
 from serving.gateway.admission import Admission
-from serving.gateway.listening import SLACK, SPARE_THREADS
+from serving.gateway.listening import SPARE_THREADS
 from serving.gateway.malformed import Channel as BaseChannel
 
 
@@ -43,6 +43,6 @@ class Dispatcher(ThreadedTaskDispatcher):
 
     def add_task(self, task: Any) -> None:
         """Queues a request, or refuses it."""
-        is_full = self.active_count + len(self.queue) >= self._admission.limit + SLACK
+        is_full = self.active_count + len(self.queue) >= self._admission.limit
         if not (is_full and task.refuse(self._admission)):
             super().add_task(task)
