@@ -75,10 +75,11 @@ class Store:
 
     def batches(self) -> list[Batch]:
         """All batches, the oldest first."""
-        names = ", ".join(field.name for field in fields(Batch))
+        names = [field.name for field in fields(Batch)]
         with self._connect() as catalogue:
-            found = catalogue.execute(f"SELECT {names} FROM batches ORDER BY rowid").fetchall()  # noqa: S608
-        return [Batch(*values, ingested_at=datetime.fromisoformat(moment)) for *values, moment in found]
+            found = catalogue.execute(f"SELECT {', '.join(names)} FROM batches ORDER BY rowid").fetchall()  # noqa: S608
+        values = [dict(zip(names, row, strict=True)) for row in found]
+        return [Batch(**{**one, "ingested_at": datetime.fromisoformat(one["ingested_at"])}) for one in values]
 
     def rows(
         self,

@@ -29,10 +29,12 @@ class KeySet:
 
     def contains(self, keys: Keys) -> npt.NDArray[np.bool_]:
         """Whether each of (keys,) was added."""
+        order = np.argsort(keys)  # a search in order stays in the processor's cache
+        ordered = keys[order]
         found = np.zeros(keys.size, bool)
         for run in self._runs:
-            places = np.minimum(np.searchsorted(run, keys), run.size - 1)
-            found |= run[places] == keys
+            places = np.minimum(np.searchsorted(run, ordered), run.size - 1)
+            found[order] |= run[places] == ordered
         return found
 
 

@@ -27,6 +27,7 @@ from data.ingest import sources
 from data.ingest.ingestion import ingest_file
 from data.store import FeedbackStore
 sources.CHUNK_ROWS = int(sys.argv[3])
+ingest_file(FeedbackStore(Path(sys.argv[1] + "-warm")), Path(sys.argv[4]))
 print("ready", flush=True)
 sys.stdin.readline()
 ingest_file(FeedbackStore(Path(sys.argv[1])), Path(sys.argv[2]))
@@ -35,7 +36,9 @@ ingest_file(FeedbackStore(Path(sys.argv[1])), Path(sys.argv[2]))
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    return write_csv(tmp_path_factory.mktemp("source") / "rows.csv", ROWS, DAYS)
+    folder = tmp_path_factory.mktemp("source")
+    write_csv(folder / "few.csv", 50, DAYS)
+    return write_csv(folder / "rows.csv", ROWS, DAYS)
 
 
 @pytest.fixture
@@ -44,7 +47,15 @@ def small_chunks(monkeypatch):
 
 
 def start(store, source):
-    command = [sys.executable, "-c", CHILD, str(store.folder), str(source), str(CHUNK)]
+    command = [
+        sys.executable,
+        "-c",
+        CHILD,
+        str(store.folder),
+        str(source),
+        str(CHUNK),
+        str(source.with_name("few.csv")),
+    ]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, **pipes)
 
@@ -54,6 +65,7 @@ def ids(store):
 
 
 def test_a_kill_loses_and_doubles_nothing(tmp_path, source, small_chunks):
+    ingest_file(FeedbackStore(tmp_path / "warm"), source.with_name("few.csv"))
     whole = FeedbackStore(tmp_path / "whole")
     started = time.monotonic()
     clean = ingest_file(whole, source)
