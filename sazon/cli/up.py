@@ -200,7 +200,7 @@ def _start_serving(processes: "Processes", settings: "Settings", addresses: Addr
         raise ServingError(f"the model was rejected and no earlier version is there to serve; {reason}")
     home = {"SAZON_HOME": str(settings.state.root)}
     ports = ("--rest_api_port", _port(addresses.rest), "--port", _port(addresses.grpc))
-    processes.start("model-server", _command("serve", *ports), home)
+    processes.start("model-server", _command("serve", *ports, "--enable_batching"), home)
     gateway = ("app", "--port", _port(addresses.gateway), "--model-grpc", addresses.grpc)
     processes.start("gateway", _command(*gateway), home)
     processes.wait_until("model-server", lambda: answers(f"{addresses.rest}/v1/models/{MODEL_NAME}"), _START_S)

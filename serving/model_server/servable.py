@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
+from sazon.memory import release_freed_memory
 from serving.model_server.chunks import run_in_chunks
 from serving.model_server.options import SessionOptions
 from serving.model_server.signature import DEFAULT_SIGNATURE, NUMPY_TYPES, Array, Signature
@@ -107,6 +108,8 @@ class Servable:
             with self._lock:
                 # A prepared callable costs a fifth of `Session.run`, which re-reads feeds and fetches every time.
                 self._callables.setdefault(key, self._session._make_callable_from_options(options))
+            # Optimising the graph took ten times the model's size for a moment.
+            release_freed_memory()
         return self._callables[key]
 
 
