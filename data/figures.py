@@ -45,7 +45,8 @@ def _mean(days: int) -> pl.Expr:
 
 
 def _stats() -> Family:
-    figures, about = {}, {}
+    figures: dict[str, pl.Expr] = {}
+    about: dict[str, str] = {}
     for days in RATING_WINDOWS:
         mean, volume = RATING_MEAN.format(days), VOLUME.format(days)
         figures |= {mean: _mean(days).cast(pl.Float32), volume: pl.col(f"volume_{days}").cast(pl.Int64)}
@@ -55,7 +56,8 @@ def _stats() -> Family:
 
 def _shares(whole: str, parts: dict[str, str]) -> Family:
     """Shares of labelled rows; `parts` are measures by the name that the share has."""
-    figures, about = {}, {}
+    figures: dict[str, pl.Expr] = {}
+    about: dict[str, str] = {}
     for days in SHARE_WINDOWS:
         for name, part in parts.items():
             share = f"{name}_share_{days}d"
@@ -65,7 +67,8 @@ def _shares(whole: str, parts: dict[str, str]) -> Family:
 
 
 def _momentum() -> Family:
-    figures, about = {}, {}
+    figures: dict[str, pl.Expr] = {}
+    about: dict[str, str] = {}
     for short, long in pairwise(RATING_WINDOWS):
         volume, rating = f"volume_momentum_{short}_{long}d", f"rating_momentum_{short}_{long}d"
         pace = (pl.col(f"volume_{short}") / short) / (pl.col(f"volume_{long}") / long)

@@ -20,7 +20,7 @@ EVENT_TIMESTAMP: Final = "event_timestamp"
 CREATED_TIMESTAMP: Final = "created_timestamp"
 
 _MOMENT: Final = "moment"
-_MOMENTS_AT_ONCE: Final = 32
+_MOMENTS_AT_ONCE: Final = 64
 
 Accumulate = Callable[[pl.DataFrame, Sequence[str]], pl.DataFrame]
 """From contributions and the columns of an entity to figures: a row for each entity and `at`, with `FIRST_KNOWN` (when
@@ -68,6 +68,8 @@ def _superseded(
         due = revised.join_where(
             batch, pl.col(FIRST_KNOWN) <= pl.col(_MOMENT), pl.col(LAST_KNOWN) > pl.col(_MOMENT)
         ).drop(FIRST_KNOWN, LAST_KNOWN)
+        if due.is_empty():
+            continue
         near = contributions.filter(pl.col(KNOWN_AT) <= batch[_MOMENT].max(), pl.col(AT) <= due[AT].max())
         if reach is not None:
             near = near.filter(pl.col(AT) > pl.lit(due[AT].min()) - reach)

@@ -12,10 +12,10 @@ import polars as pl
 from filelock import FileLock
 
 from data.figures import FAMILIES, daily_history, latest_history, market_history
-from data.history import newest
+from data.history import EVENT_TIMESTAMP, newest
 from data.measures import from_pandas, measure_feedback, measure_market
 from feature_repo import store_config
-from feature_repo.definitions import GROUPS, LATEST_VIEW, MARKET_VIEW, declare, offline_file, view_keys
+from feature_repo.definitions import GROUPS, LATEST_VIEW, MARKET_VIEW, TTL, declare, offline_file, view_keys
 from feature_repo.online import OnlineState, bring_up_to_date
 from feature_repo.status import newest_event, note
 from sazon.settings import FeatureSettings
@@ -92,11 +92,17 @@ def materialise_rows(
         now = datetime.now(UTC)
         for view in watch(views_of(tables)):
             history = tables[_table_of(view)]
-            values = newest(history, view_keys(view), now)
+            values = _still_good(newest(history, view_keys(view), now), view, now)
             change = bring_up_to_date(store, state, view, values)
             note(folder, view, change.keys, values)
             changes[view] = asdict(change)
     return _summary(tables, changes)
+
+
+def _still_good(values: pl.DataFrame, view: str, now: datetime) -> pl.DataFrame:
+    """Feast looks at the TTL when it joins, but not when it reads online: what is too old must not be there."""
+    ttl = TTL[view.rpartition("_")[2]]
+    return values.filter(pl.col(EVENT_TIMESTAMP) >= now - ttl) if ttl else values
 
 
 def open_store(folder: Path, settings: FeatureSettings, version: int | None = None) -> Any:

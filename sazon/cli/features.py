@@ -29,46 +29,56 @@ def materialise(
     as_json: Json = False,
 ) -> None:
     """Compute the features of all ingested rows; goes on where a killed call was."""
-    from data.store import FeedbackStore, MarketStore
-    from feature_repo.materialisation import materialise_rows
-
     settings = _settings()
-    state = settings.state
-    feedback, market = FeedbackStore(state.feedback), MarketStore(state.market)
-    seen = feedback.generation()
-    since = max((batch.ingested_at for batch in feedback.batches()), default=None)
-    if since is None:
-        raise UserError(f"{state.feedback}: no feedback yet (bring some in: sazon ingest FILE)")
-    done = materialise_rows(
-        feedback.rows(), market.rows(), state.features, settings.features, everything=full, watch=_with_bar
-    )
+    done = _materialise(settings, full)
     if as_json:
         typer.echo(json.dumps(done, ensure_ascii=False))
     else:
-        typer.echo(
-            f"{len(done['views'])} views, {done['keys']:,} products, regions and pairs up to {done['newest_at']}: "
-            f"{done['written']:,} values written, {done['removed']:,} removed"
-        )
+        typer.echo(_told(done))
     if follow:
-        _follow(settings, seen, since)
+        _follow(settings)
 
 
-def _follow(settings: "Settings", seen: str, since: datetime) -> None:
+def _materialise(settings: "Settings", full: bool) -> dict[str, Any]:
+    from data.store import FeedbackStore, MarketStore
+    from feature_repo.materialisation import materialise_rows
+
+    state = settings.state
+    feedback, market = FeedbackStore(state.feedback), MarketStore(state.market)
+    if not feedback.generation():
+        raise UserError(f"{state.feedback}: no feedback yet (bring some in: sazon ingest FILE)")
+    return materialise_rows(
+        feedback.rows(), market.rows(), state.features, settings.features, everything=full, watch=_with_bar
+    )
+
+
+def _follow(settings: "Settings") -> None:
+    """Pushes what changes with every row; when a day has ended, its figures are due too."""
     from data.store import FeedbackStore
     from feature_repo.following import push
     from feature_repo.materialisation import open_store
 
     folder = settings.state.features
     feedback, store = FeedbackStore(settings.state.feedback), open_store(folder, settings.features)
+    seen, since, day = "", None, datetime.now(UTC).date()
     typer.echo("following ingested rows; Ctrl-C ends", err=True)
     while True:
-        current = feedback.generation()
-        if current != seen:
+        if (today := datetime.now(UTC).date()) != day:
+            typer.echo(_told(_materialise(settings, full=False)), err=True)
+            day = today
+        if (current := feedback.generation()) != seen:
             newest = max(batch.ingested_at for batch in feedback.batches())
             written = push(store, feedback.rows(), since, folder, settings.features)
             seen, since = current, newest
             typer.echo(f"{written:,} pairs of product and region brought up to date", err=True)
         time.sleep(_POLL_S)
+
+
+def _told(done: dict[str, Any]) -> str:
+    return (
+        f"{len(done['views'])} views, {done['keys']:,} products, regions and pairs up to {done['newest_at']}: "
+        f"{done['written']:,} values written, {done['removed']:,} removed"
+    )
 
 
 @app.command()
