@@ -7,6 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
+from data.labelling.book import LabelBook
+from data.labelling.review import read_labels
 from data.store import FeedbackStore
 from sazon.errors import UserError
 from sazon.schema import FEEDBACK_OPTIONAL, FEEDBACK_REQUIRED
@@ -14,8 +16,8 @@ from sazon.schema import FEEDBACK_OPTIONAL, FEEDBACK_REQUIRED
 _NEAR = "near_duplicate_of"
 
 
-def export_feedback(store: FeedbackStore, out: Path) -> tuple[int, list[str]]:
-    """Writes all rows as CSV, by time and id.
+def export_feedback(store: FeedbackStore, out: Path, book: LabelBook | None = None) -> tuple[int, list[str]]:
+    """Writes all rows as CSV, by time and id, with the labels that people gave since (`data.labelling`).
 
     Near duplicates get one `family`, so that the split of a training never divides them. A `split` is written only
     where every row has one: the contract wants it in every row or in none.
@@ -23,6 +25,7 @@ def export_feedback(store: FeedbackStore, out: Path) -> tuple[int, list[str]]:
     Args:
         store: what to write.
         out: the file; replaced whole.
+        book: where those labels are.
 
     Returns:
         The number of rows, and the digests of the ingest batches that they came with.
@@ -33,6 +36,7 @@ def export_feedback(store: FeedbackStore, out: Path) -> tuple[int, list[str]]:
     rows = store.rows().sort("created_at", "feedback_id").collect()
     if rows.is_empty():
         raise UserError(f"{store.folder}: holds no feedback yet (bring some in: sazon ingest FILE)")
+    rows = _with_labels(rows, book) if book else rows
     batches = rows["batch"].unique().sort().to_list()
     table = rows.with_columns(
         created_at=pl.col("created_at").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ"), family=_families(rows)
@@ -45,6 +49,13 @@ def export_feedback(store: FeedbackStore, out: Path) -> tuple[int, list[str]]:
 def _columns(table: pl.DataFrame) -> list[str]:
     has_split = bool((table["split"].fill_null("") != "").all())
     return [*FEEDBACK_REQUIRED, *(name for name in FEEDBACK_OPTIONAL if name != "split" or has_split)]
+
+
+def _with_labels(rows: pl.DataFrame, book: LabelBook) -> pl.DataFrame:
+    """Settled labels in place of what the rows said."""
+    labels = [(name, label.sentiment, label.tastes_cell) for name, label in read_labels(book).items()]
+    names = ("feedback_id", "sentiment", "tastes")
+    return rows.update(pl.DataFrame(labels, schema=dict.fromkeys(names, pl.String), orient="row"), on="feedback_id")
 
 
 def _families(rows: pl.DataFrame) -> pl.Series:

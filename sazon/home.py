@@ -79,6 +79,11 @@ class Home:
         return self.root / "feedback" / "inbox.db"
 
     @property
+    def labelling(self) -> Path:
+        """The labelling queue and what annotators said (`data.labelling.book.LabelBook`)."""
+        return self.root / "labelling" / "labels.db"
+
+    @property
     def features(self) -> Path:
         """Feast's registry, offline Parquet and online store."""
         return self.root / "features"

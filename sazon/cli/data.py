@@ -109,11 +109,13 @@ def export(
 ) -> None:
     """Write the feedback store as a file to train on, and record it: lineage then names its ingest batches."""
     from data.export import export_feedback
+    from data.labelling.book import LabelBook
     from data.store import FeedbackStore
     from sazon.settings import load_settings
 
     settings = load_settings()
-    rows, batches = export_feedback(FeedbackStore(settings.state.feedback), out)
+    store, book = FeedbackStore(settings.state.feedback), LabelBook(settings.state.labelling)
+    rows, batches = export_feedback(store, out, book)
     version = _versions(settings).record(out, rows=rows, batches=batches)
     if as_json:
         typer.echo(json.dumps({**asdict(version), "file": str(out)}, ensure_ascii=False))

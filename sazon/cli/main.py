@@ -13,6 +13,7 @@ from sazon.cli import (
     evaluate,
     features,
     ingest,
+    label,
     lineage,
     models,
     pretrain,
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(features.app, name="features")
+app.add_typer(label.app, name="label")
 app.add_typer(models.app, name="models")
 app.add_typer(rollout.app, name="rollout")
 app.command("up")(up.up)

@@ -1,0 +1,1 @@
+"""The labelling loop: which texts people should label next, their answers, and the labels that come of them."""
