@@ -84,6 +84,11 @@ class Home:
         return self.root / "labelling" / "labels.db"
 
     @property
+    def drift(self) -> Path:
+        """When drift last started a training, and what that printed (`data.drift.retraining`)."""
+        return self.root / "drift"
+
+    @property
     def features(self) -> Path:
         """Feast's registry, offline Parquet and online store."""
         return self.root / "features"

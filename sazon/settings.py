@@ -175,6 +175,19 @@ class GateSettings(_Section):
     below_baseline: Share = Field(0.0, description="macro-F1 of sentiment below the better baseline, at most")
 
 
+class DriftSettings(_Section):
+    """When live feedback counts as different from what was trained on."""
+
+    window_days: int = Field(14, ge=1, description="of the store that are live")
+    false_alarm_rate: float = Field(0.05, gt=0, lt=1, description="of all daily looks of a period together, at most")
+    period_days: int = Field(90, ge=1, description="daily looks that share the false-alarm rate; 1: look once")
+    min_effect: Share = Field(0.05, description="a smaller difference is no drift, however sure")
+    min_rows: int = Field(50, ge=10, description="with a value, in each window, or a measure is not tested")
+    retrain: tuple[str, ...] = Field((), description="program and arguments that drift starts; none: nothing")
+    retrain_rows: int = Field(200, ge=1, description="rows of the live window without which nothing is started")
+    cooldown_h: float = Field(24.0, ge=0, description="hours from one start to the next, at least")
+
+
 class MlflowSettings(_Section):
     """The registry."""
 
@@ -273,6 +286,7 @@ class Settings(BaseSettings):
     data: DataSettings = DataSettings()
     split: SplitSettings = SplitSettings()
     gates: GateSettings = GateSettings()
+    drift: DriftSettings = DriftSettings()
     mlflow: MlflowSettings = MlflowSettings()
     features: FeatureSettings = FeatureSettings()
     serving: ServingSettings = ServingSettings()

@@ -10,6 +10,7 @@ from sazon import __version__
 from sazon.cli import (
     data,
     doctor,
+    drift,
     evaluate,
     features,
     ingest,
@@ -47,6 +48,7 @@ app.command("train")(train.train)
 app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
 app.command("lineage")(lineage.lineage)
+app.command("drift")(drift.drift)
 app.command("doctor")(doctor.doctor)
 app.command("versions")(versions.versions)
 app.command("serve", context_settings=serve.SERVE_CONTEXT)(serve.serve)
@@ -77,7 +79,7 @@ def _options(
 
 
 def main() -> None:
-    """Runs the command line. Exit codes: 0 done, 1 failed, 2 wrong input or use, 130 interrupted."""
+    """Runs the command line. Exit codes: 0 done, 1 failed, 2 wrong input or use, 3 drift, 130 interrupted."""
     quiet_libraries()
     try:
         app()
