@@ -16,7 +16,7 @@ from sazon.schema import FEEDBACK_OPTIONAL, FEEDBACK_REQUIRED
 _NEAR = "near_duplicate_of"
 
 
-def export_feedback(store: FeedbackStore, out: Path, book: LabelBook | None = None) -> tuple[int, list[str]]:
+def export_feedback(store: FeedbackStore, out: Path, book: LabelBook) -> tuple[int, list[str]]:
     """Writes all rows as CSV, by time and id, with the labels that people gave since (`data.labelling`).
 
     Near duplicates get one `family`, so that the split of a training never divides them. A `split` is written only
@@ -36,7 +36,7 @@ def export_feedback(store: FeedbackStore, out: Path, book: LabelBook | None = No
     rows = store.rows().sort("created_at", "feedback_id").collect()
     if rows.is_empty():
         raise UserError(f"{store.folder}: holds no feedback yet (bring some in: sazon ingest FILE)")
-    rows = _with_labels(rows, book) if book else rows
+    rows = _with_labels(rows, book)
     batches = rows["batch"].unique().sort().to_list()
     table = rows.with_columns(
         created_at=pl.col("created_at").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ"), family=_families(rows)

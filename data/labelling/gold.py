@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -94,9 +95,9 @@ def mix_in(waiting: list[Item], gold: list[Item], share: float) -> list[Item]:
     Args:
         waiting: texts to label.
         gold: questions to choose from, the first ones first.
-        share: gold questions per text.
+        share: gold questions per text, rounded up.
     """
-    chosen = gold[: min(len(gold), round(share * len(waiting)))]
+    chosen = gold[: ceil(share * len(waiting))]
     dice = Random("".join(item.task for item in waiting))
     mixed = list(waiting)
     for item in chosen:

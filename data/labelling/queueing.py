@@ -74,14 +74,15 @@ def _choose(rows: pl.DataFrame, known: list[str], jury: Jury | None, room: int) 
     fresh = np.flatnonzero(novelty > 1 - ranking.SAME)
     if not len(fresh):
         return []
-    rows, signals = rows[fresh.tolist()], {"novelty": novelty[fresh]}
+    rows, vectors, signals = rows[fresh.tolist()], vectors[fresh], {"novelty": novelty[fresh]}
     answers = jury.model.predict(rows["text"].to_list()) if jury else None
     if jury and answers:
         signals["uncertainty"] = ranking.measure_uncertainty(answers)
         rival = jury.rival.predict(rows["text"].to_list()) if jury.rival else None
         signals["disagreement"] = ranking.measure_disagreement(answers, rows["rating"].to_list(), rival)
-    signals["score"] = ranking.combine(list(signals.values()))
-    chosen = ranking.pick_diverse(signals["score"], vectors[fresh], room)
+    worth = {**signals, "novelty": ranking.combine([signals["novelty"], ranking.measure_typicality(vectors)])}
+    signals["score"] = ranking.combine(list(worth.values()))
+    chosen = ranking.pick_diverse(signals["score"], vectors, room)
     items = [_item(rows, signals, row) for row in chosen]
     if jury and answers:
         return [_with_guess(item, jury.name, answers, row) for item, row in zip(items, chosen, strict=True)]

@@ -1,7 +1,8 @@
 """How much a text would teach: uncertainty, disagreement and novelty, from 0 to 1, and a choice that does not repeat.
 
 Source: entropy sampling and query by committee as in Settles, Active Learning Literature Survey (2009), sections 3.1
-and 3.2; the choice is maximal marginal relevance, Carbonell and Goldstein (1998).
+and 3.2; information density as in Settles and Craven (2008), so that oddities do not fill the queue; the choice is
+maximal marginal relevance, Carbonell and Goldstein (1998).
 """
 
 from collections.abc import Sequence
@@ -76,6 +77,17 @@ def measure_novelty(vectors: Any, known: Any | None) -> Scores:
     nearest = NearestNeighbors(n_neighbors=1, metric="cosine", algorithm="brute").fit(known)
     distances: Scores = nearest.kneighbors(vectors)[0][:, 0].astype(np.float64)
     return distances.clip(0, 1)
+
+
+def measure_typicality(vectors: Any) -> Scores:
+    """Cosine of each text to the mean of all: low for what is like nothing else.
+
+    Returns:
+        (rows,) float64.
+    """
+    centre = np.asarray(vectors.mean(axis=0)).ravel()
+    likeness: Scores = (vectors @ centre).astype(np.float64) / np.linalg.norm(centre)
+    return likeness
 
 
 def combine(signals: Sequence[Scores]) -> Scores:
