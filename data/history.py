@@ -20,6 +20,8 @@ EVENT_TIMESTAMP: Final = "event_timestamp"
 CREATED_TIMESTAMP: Final = "created_timestamp"
 
 _MOMENT: Final = "moment"
+_FROM: Final = "from"
+_TO: Final = "to"
 _MOMENTS_AT_ONCE: Final = 64
 
 Accumulate = Callable[[pl.DataFrame, Sequence[str]], pl.DataFrame]
@@ -71,11 +73,12 @@ def _superseded(
         if due.is_empty():
             continue
         near = contributions.filter(pl.col(KNOWN_AT) <= batch[_MOMENT].max(), pl.col(AT) <= due[AT].max())
-        if reach is not None:
-            near = near.filter(pl.col(AT) > pl.lit(due[AT].min()) - reach)
         # Each moment's knowledge of an entity is summed up as if it were an entity of its own.
-        known = due.select(*keys, _MOMENT).unique().join(near, on=list(keys))
-        then = accumulate(known.filter(pl.col(KNOWN_AT) <= pl.col(_MOMENT)), [*keys, _MOMENT])
+        spans = due.group_by(*keys, _MOMENT).agg(pl.col(AT).min().alias(_FROM), pl.col(AT).max().alias(_TO))
+        known = spans.join(near, on=list(keys)).filter(pl.col(KNOWN_AT) <= pl.col(_MOMENT), pl.col(AT) <= pl.col(_TO))
+        if reach is not None:
+            known = known.filter(pl.col(AT) > pl.col(_FROM) - reach)
+        then = accumulate(known.drop(_FROM, _TO), [*keys, _MOMENT])
         changed = then.filter(pl.col(LAST_KNOWN) == pl.col(_MOMENT))
         yield changed.join(due, on=[*keys, AT, _MOMENT], how="semi").drop(_MOMENT)
 
