@@ -116,9 +116,9 @@ def name_task(key: str) -> str:
     """The name of a task: tells neither its row nor whether it is a gold question.
 
     >>> name_task("f-1")
-    '3defc6e63240'
+    't3defc6e63240'
     """
-    return hashlib.sha256(key.encode()).hexdigest()[:12]
+    return "t" + hashlib.sha256(key.encode()).hexdigest()[:12]  # a spreadsheet makes a number of 12e456789012
 
 
 class LabelBook:

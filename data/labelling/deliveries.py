@@ -2,9 +2,12 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Final
 
 from data.labelling.book import Annotation, Label
 from sazon.schema import SENTIMENTS, TASTES
+
+_SHOWN_CHARS: Final = 60
 
 
 @dataclass
@@ -43,11 +46,19 @@ class Delivery:
 
     def _find_fault(self, task: str, annotator: str, sentiment: str, tastes: Collection[str]) -> str:
         if task not in self.tasks:
-            return f'task: "{task}" was never exported from here'
+            return f'task: "{_show(task)}" was never exported from here'
         if not annotator:
             return "annotator: is empty (fill it in, or: --annotator NAME)"
+        if not annotator.isprintable():
+            return f'annotator: "{_show(annotator)}" has characters that cannot be shown'
         if sentiment not in SENTIMENTS:
-            return f'sentiment: "{sentiment}" is not a sentiment (want {", ".join(SENTIMENTS)})'
+            return f'sentiment: "{_show(sentiment)}" is not a sentiment (want {", ".join(SENTIMENTS)})'
         if unknown := sorted(set(tastes) - set(TASTES)):
-            return f'tastes: "{unknown[0]}" is not a taste (want, joined by |: {", ".join(TASTES)})'
+            return f'tastes: "{_show(unknown[0])}" is not a taste (want, joined by |: {", ".join(TASTES)})'
         return ""
+
+
+def _show(value: str) -> str:
+    """In one line, whatever it holds."""
+    shown = "".join(char if char.isprintable() else "?" for char in value)
+    return shown if len(shown) <= _SHOWN_CHARS else shown[: _SHOWN_CHARS - 1] + "…"

@@ -89,7 +89,7 @@ def _read_tasks(path: Path) -> list[Any]:
         raise DataError(f"{path}: no such file")
     try:
         tasks = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not readable as JSON: {error}") from None
     if not isinstance(tasks, list):
         raise DataError(f'{path}: not a list of tasks (export the project as "JSON")')
@@ -104,7 +104,11 @@ def _annotator(completed_by: Any) -> str:
 
 
 def _choices(result: list[dict[str, Any]]) -> dict[str, list[str]]:
-    return {part["from_name"]: list(part["value"]["choices"]) for part in result if part.get("type") == "choices"}
+    return {
+        part["from_name"]: [str(choice) for choice in part["value"]["choices"]]
+        for part in result
+        if part.get("type") == "choices"
+    }
 
 
 def _result(label: Label) -> list[dict[str, Any]]:

@@ -52,13 +52,13 @@ def queue(
         lines = [{**asdict(item), **_progress(review.outcomes[item.task])} for item in waiting]
         typer.echo(json.dumps(lines, ensure_ascii=False))
         return
-    typer.echo(f"{'task':<13}{'score':>6}{'unsure':>8}{'disputed':>10}{'new':>6}  {'votes':<8}{'guess':<10}text")
+    typer.echo(f"{'task':<14}{'score':>6}{'unsure':>8}{'disputed':>10}{'new':>6}  {'votes':<8}{'guess':<10}text")
     for item in waiting[:shown]:
         outcome = review.outcomes[item.task]
         votes = f"{outcome.votes}/{item.wanted}" if outcome.state == "waiting" else "tied"
         signals = (item.score, item.uncertainty, item.disagreement, item.novelty)
         cells = "".join(f"{_two(value):>{width}}" for value, width in zip(signals, (6, 8, 10, 6), strict=True))
-        typer.echo(f"{item.task:<13}{cells}  {votes:<8}{item.guessed_sentiment or '–':<10}{_short(item.text)}")
+        typer.echo(f"{item.task:<14}{cells}  {votes:<8}{item.guessed_sentiment or '–':<10}{_short(item.text)}")
     typer.echo(f"{len(waiting):,} texts wait for labels")
 
 

@@ -6,16 +6,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from xml.etree import ElementTree
 
 import pytest
+from malformed_feedback import as_csv, good
 from typer.testing import CliRunner
 
+from data import SAMPLE
+from data.ingest.ingestion import ingest_file
 from data.labelling.book import Item, Label, LabelBook
 from data.labelling.classifiers import ServedClassifier
 from data.labelling.exchange import export_tasks, import_answers
 from data.labelling.review import Review
 from data.labelling.sheets import read_sheet
+from data.store import FeedbackStore
+from sazon.cli.jury import find_jury
 from sazon.cli.main import app
 from sazon.errors import DataError, ServingError, UserError
 from sazon.schema import SENTIMENTS, TASTES
+from sazon.settings import load_settings
 
 ITEMS = [
     Item(
@@ -118,10 +124,24 @@ def test_bad_rows_are_named_and_the_good_ones_taken(book, tmp_path):
     assert not any("\n" in line for line in done.problems)
 
 
-@pytest.mark.parametrize("task", ["x", 1, {}, {"annotations": None}, studio("t1", {"completed_by": 1}), None])
+@pytest.mark.parametrize(
+    "task",
+    [
+        "x",
+        1,
+        {},
+        {"annotations": None},
+        studio("t1", {"completed_by": 1}),
+        None,
+        studio("t1", annotation("\ud800", "neutral")),
+        studio("t1", annotation(1, "a\nb")),
+        studio("t1", annotation(1, "neutral", {})),
+    ],
+)
 def test_what_is_no_annotation_is_a_problem_in_a_line(book, tmp_path, task):
     done = import_answers(book, put(tmp_path, [task, studio("t2", annotation(1, "neutral"))]))
     assert (done.new, len(done.problems)) == (1, 1)
+    assert done.problems[0].encode().isascii() and "\n" not in done.problems[0]
 
 
 @pytest.mark.parametrize(
@@ -167,30 +187,41 @@ class _Server(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-def test_the_served_model_is_asked_in_batches_over_http():
+@pytest.fixture
+def model_server():
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Server)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    try:
-        served = ServedClassifier(f"http://127.0.0.1:{server.server_port}")
-        answers = served.predict(["rico"] * 130)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_the_served_model_is_asked_in_batches_over_http(model_server):
+    served = ServedClassifier(model_server)
+    answers = served.predict(["rico"] * 130)
     assert served.version == 7
     assert answers.sentiment_probs.shape == (130, 3) and answers.taste_probs.shape == (130, 10)
     assert answers.tastes[0] == ("dulce", "acido")
+
+
+def test_labelled_rows_give_the_served_model_a_rival(model_server, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAZON_SERVING__REST_PORT", "1")
+    few, many = FeedbackStore(tmp_path / "few"), FeedbackStore(tmp_path / "many")
+    ingest_file(few, put(tmp_path, as_csv(good(0), good(1, sentiment="negative")), "few.csv"))
+    lines = SAMPLE.read_text(encoding="utf-8").splitlines(keepends=True)
+    ingest_file(many, put(tmp_path, "".join(lines[:301]), "many.csv"), near=False)
+    jury = find_jury(load_settings(home=tmp_path), many, model_server)
+    assert jury.name == "7"
+    assert jury.rival.predict(["Qué rico el ceviche"]).sentiment_probs.sum() == pytest.approx(1)
+    assert find_jury(load_settings(home=tmp_path), few, model_server).rival is None
+    assert find_jury(load_settings(home=tmp_path), few, None) is None, "nothing served, nothing registered"
     with pytest.raises(ServingError, match="no answer from a model server"):
-        ServedClassifier(f"http://127.0.0.1:{server.server_port}")
+        find_jury(load_settings(home=tmp_path), few, "http://127.0.0.1:1")
 
 
 def test_the_commands_go_round(tmp_path, monkeypatch):
-    from malformed_feedback import as_csv, good
-
-    from data.ingest.ingestion import ingest_file
-    from data.store import FeedbackStore
-
     monkeypatch.setenv("SAZON_HOME", str(tmp_path / "home"))
     rows = [good(n, text=text, sentiment="", tastes="") for n, text in enumerate(("Rico el pollo", "Feo ceviche"))]
     ingest_file(FeedbackStore(tmp_path / "home" / "feedback"), put(tmp_path, as_csv(*rows), "rows.csv"))
