@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from data.drift.measures import EMBEDDING, UNKNOWN, kind_of, measure
-from data.drift.two_sample import METHODS, TESTS, Counts, compare_embeddings, holm
+from data.drift.measures import EMBEDDING, NEW_WORD, UNKNOWN, kind_of, measure
+from data.drift.two_sample import METHODS, TESTS, Counts, compare_embeddings, compare_words, holm
 from data.drift.windows import count_synthetic
 from data.drift.words import Words
 from sazon.errors import UserError
@@ -22,7 +22,7 @@ MOST_EMBEDDED: Final = (4_000, 1_000)
 
 @dataclass(frozen=True)
 class Finding:
-    """One test. `adjusted_p` is Holm's over all tests of the report."""
+    """One test. `adjusted_p` is Holm's over all tests of the report; `subject`, the word that it is about."""
 
     name: str
     method: str
@@ -35,6 +35,7 @@ class Finding:
     levels: tuple[str | float | int | bool, ...]
     reference_shares: tuple[float, ...]
     live_shares: tuple[float, ...]
+    subject: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class _Tested:
     effect: float
     levels: tuple[Any, ...] = ()
     counts: tuple[Counts, Counts] | None = None
+    subject: str = ""
 
 
 def look_alpha(settings: DriftSettings) -> float:
@@ -94,11 +96,12 @@ def compare(reference: pl.DataFrame, live: pl.DataFrame, settings: DriftSettings
     teaches = np.random.default_rng(_SEED).permutation(len(reference)) < len(reference) // 2
     words = Words(reference.filter(teaches)["text"].to_list())
     before, after = measure(reference, words), measure(live, words)
-    before[UNKNOWN] = pl.select(pl.when(~pl.Series(teaches)).then(before[UNKNOWN])).to_series()
+    for name in (UNKNOWN, NEW_WORD):
+        before[name] = pl.select(pl.when(~pl.Series(teaches)).then(before[name])).to_series()
     names = [name for name in before if name in after]
     enough = [name for name in names if _rows(before[name], after[name]) >= settings.min_rows]
     skipped = [f"{name}: fewer than {settings.min_rows} rows have it" for name in names if name not in enough]
-    tested = [_test_counts(name, before[name], after[name]) for name in enough]
+    tested = [(_test_words if name == NEW_WORD else _test_counts)(name, before[name], after[name]) for name in enough]
     least_p = alpha / (len(enough) + 1)
     tested.append(_test_texts(words, reference.filter(~teaches), live, least_p))
     return Comparison(
@@ -140,6 +143,18 @@ def _test_counts(name: str, before: pl.Series, after: pl.Series) -> _Tested:
     return _Tested(name, METHODS[kind], (len(before), len(after)), float(p_value), float(effect), tuple(levels), counts)
 
 
+def _test_words(name: str, before: pl.Series, after: pl.Series) -> _Tested:
+    before, after = before.drop_nulls(), after.drop_nulls()
+    words = sorted(set(before.explode().drop_nulls()) | set(after.explode().drop_nulls())) or [""]
+    counts = _count(before.explode(), words), _count(after.explode(), words)
+    rows = len(before), len(after)
+    p_value, effect, top = compare_words(*counts, reference_rows=rows[0], live_rows=np.array(rows[1]))
+    hold = [np.array([total - one[top], one[top]]) for total, one in zip(rows, counts, strict=True)]
+    return _Tested(
+        name, METHODS["word"], rows, float(p_value), float(effect), (False, True), (hold[0], hold[1]), words[int(top)]
+    )
+
+
 def _count(values: pl.Series, levels: Sequence[Any]) -> Counts:
     found = dict(zip(*values.value_counts().get_columns(), strict=True))
     return np.array([found.get(level, 0) for level in levels], np.int64)
@@ -158,20 +173,25 @@ def _test_texts(words: Words, reference: pl.DataFrame, live: pl.DataFrame, least
 def _judge(tested: list[_Tested], alpha: float, min_effect: float) -> list[Finding]:
     p_values, effects = (np.array([getattr(one, name) for one in tested]) for name in ("p_value", "effect"))
     adjusted, drifted = holm(p_values), breaches(p_values, effects, alpha, min_effect)
-    return [
-        Finding(
-            one.name,
-            one.method,
-            *one.rows,
-            one.p_value,
-            float(adjusted[place]),
-            one.effect,
-            bool(drifted[place]),
-            one.levels,
-            *(_shares(one.counts[side]) if one.counts else () for side in (0, 1)),
-        )
-        for place, one in enumerate(tested)
-    ]
+    return [_find(one, float(adjusted[place]), bool(drifted[place])) for place, one in enumerate(tested)]
+
+
+def _find(one: _Tested, adjusted_p: float, drifted: bool) -> Finding:
+    before, after = (_shares(counts) for counts in one.counts) if one.counts else ((), ())
+    return Finding(
+        name=one.name,
+        method=one.method,
+        reference_rows=one.rows[0],
+        live_rows=one.rows[1],
+        p_value=one.p_value,
+        adjusted_p=adjusted_p,
+        effect=one.effect,
+        drifted=drifted,
+        levels=one.levels,
+        reference_shares=before,
+        live_shares=after,
+        subject=one.subject,
+    )
 
 
 def _shares(counts: Counts) -> tuple[float, ...]:

@@ -98,7 +98,8 @@ def describe_change(one: Finding) -> str:
     if not one.levels:
         return f"Means of the embeddings are {one.effect:.3f} apart"
     if isinstance(one.levels[0], bool):
-        return f"Share from {one.reference_shares[1]:.1%} to {one.live_shares[1]:.1%}"
+        subject = f' of texts with "{one.subject}"' if one.subject else ""
+        return f"Share{subject} from {one.reference_shares[1]:.1%} to {one.live_shares[1]:.1%}"
     if isinstance(one.levels[0], int | float):
         before, after = (
             sum(float(level) * share for level, share in zip(one.levels, shares, strict=True))

@@ -17,7 +17,6 @@ Figures = NDArray[np.float64]
 LEAST_EXPECTED: Final = 5.0
 """Levels with fewer rows expected in the live window are counted together (Cochran, 1954)."""
 
-_EXCEEDANCES: Final = 10
 _BATCH: Final = 64
 
 
@@ -67,6 +66,30 @@ def compare_share(reference: Counts, live: Counts) -> tuple[Figures, Figures]:
     return p, np.abs(_shares(reference)[..., 1] - _shares(live)[..., 1])
 
 
+def compare_words(
+    reference: Counts, live: Counts, reference_rows: int, live_rows: Counts
+) -> tuple[Figures, Figures, NDArray[np.int64]]:
+    """Fisher's exact test of the word whose share of rows rose most, Bonferroni over all that are common enough.
+
+    Args:
+        reference: rows that hold each word, `(words,)`.
+        live: likewise, `(..., words)`.
+        reference_rows: of the training window.
+        live_rows: of each live window, `(...)`.
+
+    Returns:
+        p, the rise of the share (0 where no word is common enough), and the place of the word.
+    """
+    pooled = reference + live
+    common = pooled >= LEAST_EXPECTED
+    rise = np.where(common, live / np.maximum(live_rows, 1)[..., None] - reference / max(1, reference_rows), -1.0)
+    top = rise.argmax(-1)
+    hits, both, risen = (np.take_along_axis(one, top[..., None], -1)[..., 0] for one in (live, pooled, rise))
+    tail = stats.hypergeom.sf(hits - 1, live_rows + reference_rows, both, live_rows)
+    p = np.where(common.any(-1), np.minimum(1.0, tail * common.sum(-1)), 1.0)
+    return p, np.maximum(risen, 0.0), top
+
+
 TESTS: Final[dict[str, Callable[[Counts, Counts], tuple[Figures, Figures]]]] = {
     "mix": compare_mix,
     "order": compare_order,
@@ -76,16 +99,21 @@ METHODS: Final = {
     "mix": "chi-squared; total variation",
     "order": "Kolmogorov-Smirnov; D",
     "share": "Fisher's exact; difference of shares",
+    "word": "Fisher's exact, Bonferroni over words; rise of the share",
     "embedding": "MMD, permutations; distance of means",
 }
 
 
 def compare_embeddings(
-    reference: NDArray[np.float32], live: NDArray[np.float32], least_p: float, rng: np.random.Generator
+    reference: NDArray[np.float32],
+    live: NDArray[np.float32],
+    least_p: float,
+    rng: np.random.Generator,
+    exceedances: int = 10,
 ) -> tuple[float, float]:
     """Maximum mean discrepancy with a linear kernel, by permutations.
 
-    Permutations end early once ten were at least as far apart: the p-value is valid and coarse where it is large, fine
+    Permutations end early once some were at least as far apart: the p-value is valid and coarse where it is large, fine
     where it is small (Besag and Clifford, 1991).
 
     Args:
@@ -93,6 +121,7 @@ def compare_embeddings(
         live: likewise.
         least_p: p-value that a true drift must be able to reach.
         rng: of the permutations.
+        exceedances: so many end them; with 1 a p-value tells no more than whether it is at most `least_p`.
 
     Returns:
         p, and the distance of the means over the root mean square distance of two rows, at most 1.
@@ -103,12 +132,12 @@ def compare_embeddings(
     # The pooled mean is 0, so the live rows' sum decides the distance of the means.
     observed = float(np.square(pooled[len(reference) :].sum(0)).sum()) * (1 - 1e-6)
     far = done = 0
-    while done < most and far < _EXCEEDANCES:
+    while done < most and far < exceedances:
         for _ in range(min(_BATCH, most - done)):
             drawn = rng.choice(len(pooled), m, replace=False, shuffle=False)
             far += float(np.square(pooled[drawn].sum(0)).sum()) >= observed
             done += 1
-            if far == _EXCEEDANCES:
+            if far == exceedances:
                 return far / done, _standard_distance(pooled, m)
     return (far + 1) / (done + 1), _standard_distance(pooled, m)
 

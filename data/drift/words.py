@@ -36,13 +36,15 @@ class Words:
             TruncatedSVD(_DIMENSIONS, random_state=0),
         ).fit(joined)
 
-    def unknown_shares(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """The share of unknown words in each text, in steps of 2%."""
-        found = np.zeros(len(texts))
+    def find_unknown(self, texts: Sequence[str]) -> tuple[list[list[str]], NDArray[np.float64]]:
+        """The different unknown words of each text, and their share among its words in steps of 2%."""
+        unknown, shares = [], np.zeros(len(texts))
         for place, text in enumerate(texts):
             words = _split(text)
-            found[place] = sum(word not in self._known for word in words) / max(1, len(words))
-        return np.round(found * 50) / 50
+            strange = [word for word in words if word not in self._known]
+            unknown.append(sorted(set(strange)))
+            shares[place] = len(strange) / max(1, len(words))
+        return unknown, np.round(shares * 50) / 50
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Hashed TF-IDF, reduced: `(texts, 16) float32`."""

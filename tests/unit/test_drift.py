@@ -10,8 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from data.drift.comparison import compare, look_alpha
+from data.drift.page import describe_change
 from data.drift.retraining import retrain
-from data.drift.two_sample import compare_embeddings, compare_mix, compare_order, compare_share, holm
+from data.drift.two_sample import compare_embeddings, compare_mix, compare_order, compare_share, compare_words, holm
 from data.drift.windows import read_window
 from data.store import FeedbackStore
 from sazon.cli.main import app
@@ -94,7 +95,10 @@ def test_a_shift_is_found_where_it_is(window):
 
 def test_new_words_show_in_the_text_alone(window):
     launched = make_rows(300, 2, text=lambda rng, columns: [f"{text[:-5]} kiwi" for text in columns["text"]])
-    assert "text: unknown words" in found(window(make_rows(600, 1)), window(launched))
+    comparison = compare(window(make_rows(600, 1)), window(launched), DriftSettings())
+    assert {one.name for one in comparison.drifted} >= {"text: unknown words", "text: new word"}
+    said = {one.name: describe_change(one) for one in comparison.drifted}
+    assert said["text: new word"] == 'Share of texts with "kiwi" from 0.0% to 100.0%'
 
 
 def test_other_combinations_of_known_words_show_in_the_embedding(window):
@@ -144,6 +148,15 @@ def test_p_values_keep_their_promise(kind):
     p_values, _ = test(rng.multinomial(1500, shares, size=4000), rng.multinomial(150, shares, size=4000))
     for level in (0.2, 0.05, 0.01):
         assert (p_values <= level).mean() <= level + 3 * np.sqrt(level / 4000)
+
+
+def test_the_newest_of_many_rare_words_is_no_news():
+    rng = np.random.default_rng(5)
+    shares = rng.uniform(0.001, 0.02, 200)
+    p_values, _, _ = compare_words(
+        rng.binomial(1500, shares), rng.binomial(150, shares, (2000, 200)), 1500, np.full(2000, 150)
+    )
+    assert (p_values <= 0.05).mean() <= 0.05
 
 
 def test_permutations_keep_their_promise_and_reach_far():
@@ -244,6 +257,16 @@ def test_the_last_days_of_the_store_are_compared_with_those_before(tmp_path, run
     ingest_file(FeedbackStore(tmp_path / "home" / "feedback"), tmp_path / "all.csv")
     shown = run("--window", 3)
     assert shown.exit_code == 3 and "drift in labels: sentiment" in shown.stdout
+
+
+def test_what_was_trained_on_last_is_the_training_window(tmp_path, run):
+    from data.versions import Versions
+
+    make_rows(600, 1).write_csv(tmp_path / "trained.csv")
+    make_rows(300, 2).write_csv(tmp_path / "same.csv")
+    Versions(tmp_path / "home" / "versions").record(tmp_path / "trained.csv")
+    shown = run("--live", "same.csv")
+    assert shown.exit_code == 0 and "training: trained.csv (" in shown.stdout and "no drift in" in shown.stdout
 
 
 def test_nothing_to_compare_is_wrong_input(run):
