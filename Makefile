@@ -23,6 +23,10 @@ run: setup ## train on the sample, register, roll out, serve; Ctrl-C stops (ARGS
 test: setup ## all tests: unit, integration, e2e (ARGS="-k gateway")
 	@$(PYTHON) -m pytest $(ARGS)
 
+.PHONY: test-all
+test-all: setup ## the tests marked slow too (ARGS="tests/integration/test_rollout_kills.py")
+	@$(PYTHON) -m pytest -m "" $(ARGS)
+
 .PHONY: unit
 unit: setup ## the quick tests only
 	@$(PYTHON) -m pytest tests/unit $(ARGS)

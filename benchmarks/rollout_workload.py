@@ -197,6 +197,7 @@ def start_model_server(base_path: Path, port: int = 0, config_file: Path | None 
     flags = ["--model_name", MODEL_NAME, "--model_base_path", str(base_path)]
     if config_file is not None:
         flags = ["--model_config_file", str(config_file), "--model_config_file_poll_wait_seconds", "0.3"]
+        flags += ["--allow_version_labels_for_unavailable_models"]
     flags += ["--rest_api_port", "0", "--port", str(port), "--file_system_poll_wait_seconds", "0.2"]
     flags += ["--max_num_load_retries", "0"]
     process = Process(["-m", "serving.model_server", *flags], "model server ready")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from sazon.errors import RegistryError, SazonError, UserError
+from sazon.errors import DataError, RegistryError, SazonError, UserError
 from sazon.registry import CHAMPION, PREVIOUS, REJECTED
 from sazon.schema import MODEL_NAME
 from sazon.settings import RolloutSettings
@@ -101,7 +101,8 @@ class Controller:
             result = action(self._place, rollout)
         except Exception as error:  # whatever it is: time runs out, and the requests go back to the champion
             problem = str(error) if isinstance(error, SazonError) else f"{type(error).__name__}: {error}"
-            result = Failed(problem) if step in (VERIFY, REPLAY) else Waiting(rollout.work, problem)
+            hopeless = step == VERIFY or isinstance(error, DataError)
+            result = Failed(problem) if hopeless else Waiting(rollout.work, problem)
         return self._apply(rollout, result)
 
     def _apply(self, rollout: Rollout, result: Result) -> tuple[Rollout, float]:

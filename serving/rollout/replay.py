@@ -59,8 +59,8 @@ def replay(address: str, champion: int, candidate: int, texts: Sequence[str]) ->
         texts: what to ask.
 
     Returns:
-        `texts`, `failed` (by the candidate alone), `agreement` and `taste_agreement` (shares of the texts that both
-        answered), `median_ms` and `champion_median_ms`.
+        `texts`, `failed` (by the candidate alone), `champion_failed`, `agreement` and `taste_agreement` (shares of the
+        texts that both answered), `median_ms` and `champion_median_ms`.
     """
     with grpc.insecure_channel(address) as channel:
         pairs = [(_ask(channel, champion, text), _ask(channel, candidate, text)) for text in texts]
@@ -69,6 +69,7 @@ def replay(address: str, champion: int, candidate: int, texts: Sequence[str]) ->
     return {
         "texts": len(texts),
         "failed": sum(new.said is None and old.said is not None for old, new in pairs),
+        "champion_failed": sum(old.said is None for old, _ in pairs),
         "agreement": round(shares[0], 4),
         "taste_agreement": round(shares[1], 4),
         "median_ms": round(1000 * median(new.seconds for _, new in pairs), 3),

@@ -98,7 +98,8 @@ class ReloadedServers:
 class PolledServers:
     """Writes the model config file that every replica polls (`--model_config_file_poll_wait_seconds`).
 
-    Other models of the file stay as they are. The file may be what becomes a ConfigMap.
+    Other models of the file stay as they are. The file may be what becomes a ConfigMap. Without
+    `--allow_version_labels_for_unavailable_models` a server does not start on a file with labels.
     """
 
     def __init__(self, addresses: Sequence[str], base_path: str, config_file: Path) -> None:

@@ -68,10 +68,15 @@ def replay_texts(place: Workplace, rollout: Rollout) -> Result:
     texts = read_texts(settings.replay, settings.replay_texts, place.settings.state.recent_texts)
     if not texts or rollout.champion is None:
         return Passed("nothing to replay")
+    labels = {STABLE: rollout.champion, CANARY: rollout.version}
+    if not hold(place.servers, list(labels.values()), labels):
+        return Waiting({}, "a model server was away")
     place.tell(f"replaying {len(texts)} texts")
     figures = replay(addresses(place.settings)[0], rollout.champion, rollout.version, texts)
+    if figures["champion_failed"] == len(texts):
+        return Waiting({}, "the model server is away")
     problem = complaint(figures, settings)
-    return Failed(f"replay: {problem}", figures) if problem else Passed("agrees with the champion", figures)
+    return Failed(problem, figures) if problem else Passed("agrees with the champion", figures)
 
 
 def promote(place: Workplace, rollout: Rollout) -> Result:
