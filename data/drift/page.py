@@ -14,7 +14,7 @@ body { font: 1rem/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; m
   margin: 0 auto; padding: 1rem }
 table { border-collapse: collapse; width: 100% } caption { text-align: left; padding: .5rem 0 }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #ccc }
-td.figure { text-align: right; font-variant-numeric: tabular-nums }
+td.figure { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
 .scroll { overflow-x: auto } img { max-width: 100%; height: auto } figure { margin: 1rem 0 }
 .notice { border-left: .3rem solid #b45309; background: #fff7ed; padding: .5rem 1rem }
 .drift { font-weight: bold; color: #9f1239 }
