@@ -15,7 +15,7 @@ Counts = NDArray[np.int64]
 Figures = NDArray[np.float64]
 
 LEAST_EXPECTED: Final = 5.0
-"""Levels with fewer rows expected in the live window are counted together (Cochran, 1954)."""
+"""Levels with fewer rows expected in the live window count together, or not at all where even that is too few."""
 
 _BATCH: Final = 64
 
@@ -32,9 +32,9 @@ def compare_mix(reference: Counts, live: Counts) -> tuple[Figures, Figures]:
     expected = pooled * rows / np.maximum(total, 1)
     rare = expected < LEAST_EXPECTED
     found, wanted = _join(live, rare), _join(expected, rare)
-    used = wanted > 0
+    used = wanted >= LEAST_EXPECTED
     # The reference side has the same difference over its own, larger expectation.
-    terms = (found - wanted) ** 2 / np.where(used, wanted, 1)
+    terms = np.where(used, (found - wanted) ** 2 / np.where(used, wanted, 1), 0)
     statistic = terms.sum(-1) * (total / np.maximum(total - rows, 1))[..., 0]
     freedom = used.sum(-1) - 1
     p = np.where(freedom > 0, stats.chi2.sf(statistic, np.maximum(freedom, 1)), 1.0)

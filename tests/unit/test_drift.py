@@ -150,6 +150,11 @@ def test_p_values_keep_their_promise(kind):
         assert (p_values <= level).mean() <= level + 3 * np.sqrt(level / 4000)
 
 
+def test_three_rows_of_a_level_that_is_new_prove_nothing():
+    p_value, _ = compare_mix(np.array([2000, 2000, 0]), np.array([100, 100, 3]))
+    assert p_value > 0.5
+
+
 def test_the_newest_of_many_rare_words_is_no_news():
     rng = np.random.default_rng(5)
     shares = rng.uniform(0.001, 0.02, 200)
