@@ -1,5 +1,7 @@
 """A tiny model, trained for a moment and exported as the Trainer exports, shared by the integration tests."""
 
+import multiprocessing
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,24 @@ def feedback_rows() -> pd.DataFrame:
         }
         for number in range(60)
     )
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> ForkServerContext:
+    """Starts children that need not import TensorFlow and Keras first."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["models.training.fitting"])
+    return context
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without content, to be copied: making its tables takes seconds."""
+    from sazon.registry import Registry
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.sqlite"
+    assert Registry(f"sqlite:///{path}").promotions() == []
+    return path
 
 
 @pytest.fixture(scope="session")

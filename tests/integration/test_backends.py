@@ -40,6 +40,12 @@ np.savez(folder / "logits.npz", sentiment=sentiment, tastes=tastes)
 """
 
 
+@pytest.fixture(autouse=True)
+def _quick_to_compile(monkeypatch):
+    """Not to the fastest code: compiling takes longer than training here."""
+    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Rows whose sentiment follows from a token."""
@@ -92,37 +98,22 @@ def test_a_backend_that_is_not_there_is_one_clear_line(folder, monkeypatch):
         trainer_of(folder, backend="jax").fit()
 
 
-PARENT = """
-import sys
-from pathlib import Path
-from sazon.quiet import quiet_libraries
-quiet_libraries()
-from models.inputs.example_store import ExampleStore
-from models.training.fitting import Observer, Trainer
-from sazon.settings import EncoderSettings, TrainSettings
-
-folder, size = Path(sys.argv[1]), EncoderSettings.model_validate_json(sys.argv[2])
-settings = TrainSettings(epochs=1000, patience=1000, batch_size=16, backend="jax")
-stores = [ExampleStore(folder / name) for name in ("train", "eval")]
-Trainer(*stores, 60, 4, size, settings, observer=Observer(lambda done: print("batch", flush=True))).fit()
-"""
+def train_for_long(folder, said):
+    """The body of a parent."""
+    observer = Observer(lambda done: said.send("batch"))
+    trainer_of(folder, observer, epochs=1000, patience=1000, backend="jax").fit()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_the_child_ends_with_its_parent(folder, number):
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(folder), SIZE.model_dump_json()],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert parent.stdout.readline() == "batch\n"
+def test_the_child_ends_with_its_parent(folder, fork_server, number):
+    hears, said = fork_server.Pipe(duplex=False)
+    parent = fork_server.Process(target=train_for_long, args=(folder, said))
+    parent.start()
+    assert hears.recv() == "batch"
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
     child = next(one for one in children if b"models.training.backends" in Path(f"/proc/{one}/cmdline").read_bytes())
-    parent.send_signal(number)
-    parent.stdout.close()
-    parent.wait(30)
+    os.kill(parent.pid, number)
+    parent.join(30)
     deadline_s = time.monotonic() + 20
     while _runs(child) and time.monotonic() < deadline_s:
         time.sleep(0.1)

@@ -1,15 +1,17 @@
 """`sazon evaluate` on a registered model and on files that somebody else made."""
 
 import json
-import os
 import subprocess
 import sys
 
 import mlflow
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from models.registration.judged_model import register_judged_model
+from sazon.cli.main import app
+from sazon.errors import UserError
 from sazon.registry import Registry
 
 pytestmark = pytest.mark.integration
@@ -28,13 +30,18 @@ def registry_uri(tmp_path_factory, saved_model, judged):
 
 
 @pytest.fixture
-def evaluate(registry_uri, tmp_path):
-    def evaluate(*arguments, code=0):
-        command = [sys.executable, "-m", "sazon.cli.main", "evaluate", *map(str, arguments)]
-        environment = {**os.environ, "SAZON_MLFLOW__TRACKING_URI": registry_uri, "SAZON_HOME": str(tmp_path / "home")}
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180, env=environment)
-        assert done.returncode == code, done.stderr
-        return done.stdout if code == 0 else done.stderr
+def settings(registry_uri, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAZON_MLFLOW__TRACKING_URI", registry_uri)
+    monkeypatch.setenv("SAZON_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def evaluate(settings):
+    """Runs the command in this process; its stdout, or the error that it ends with."""
+
+    def evaluate(*arguments):
+        done = CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+        return done.exception or done.stdout
 
     return evaluate
 
@@ -53,9 +60,21 @@ def tweets(tmp_path):
     return path
 
 
-def test_any_labelled_file_is_measured_from_every_side(evaluate, tweets):
-    options = ("--against", "tfidf_logistic", "--train", tweets, "--errors", 3, "--behaviour", "--json")
-    result = json.loads(evaluate("--data", tweets, "--model", "models:/taste@champion", *options))
+def test_any_labelled_file_is_measured_from_every_side(settings, tweets):
+    options = ("--against", "tfidf_logistic", "--train", tweets, "--errors", "3", "--behaviour", "--json")
+    command = [
+        sys.executable,
+        "-m",
+        "sazon.cli.main",
+        "evaluate",
+        "--data",
+        tweets,
+        "--model",
+        "models:/taste@champion",
+    ]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False, timeout=180)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
     assert (result["model"], result["rows"], result["tastes"]) == ("models:/taste/1", 45, None)
     assert set(result["per_class"]) == {"negative", "neutral", "positive"}
     assert result["slices"]["channel=redes"]["rows"] == 45
@@ -75,16 +94,13 @@ def test_people_get_tables(evaluate, tweets):
 
 def test_what_does_not_fit_is_one_line(evaluate, tweets, tmp_path):
     for arguments, message in (
-        (
-            ("--against", "tfidf_logistic"),
-            "error: --against tfidf_logistic needs labelled rows to fit it on: --train F",
-        ),
-        (("--against", "bert"), 'error: "bert" is not a model'),
+        (("--against", "tfidf_logistic"), "--against tfidf_logistic needs labelled rows to fit it on: --train F"),
+        (("--against", "bert"), '"bert" is not a model'),
     ):
-        errors = evaluate("--data", tweets, *arguments, code=2)
-        assert errors.startswith(message)
-        assert len(errors.strip().splitlines()) == 1
+        error = evaluate("--data", tweets, *arguments)
+        assert isinstance(error, UserError) and str(error).startswith(message)
+        assert "\n" not in str(error)
     alike = tmp_path / "alike.csv"
     pd.read_csv(tweets).assign(sentiment="positive").to_csv(alike, index=False)
-    errors = evaluate("--data", tweets, "--against", "tfidf_logistic", "--train", alike, code=2)
-    assert errors == "error: alike.csv: one class only (positive); two sentiments are needed\n"
+    error = evaluate("--data", tweets, "--against", "tfidf_logistic", "--train", alike)
+    assert str(error) == "alike.csv: one class only (positive); two sentiments are needed"

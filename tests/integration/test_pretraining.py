@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from sazon.cli.main import app
 from sazon.errors import UserError
 from sazon.settings import EncoderSettings, PretrainSettings, Settings
 
@@ -40,9 +43,12 @@ def corpus(tmp_path_factory):
 
 
 @pytest.fixture
-def settings(tmp_path):
+def settings(tmp_path, empty_mlflow):
     own = PretrainSettings(epochs=2, learning_rate=3e-3, batch_size=32, checkpoint_s=0, dropout=0.1)
-    return Settings(home=tmp_path / "home", preset="tiny", encoder=SIZE, pretrain=own)
+    made = Settings(home=tmp_path / "home", preset="tiny", encoder=SIZE, pretrain=own)
+    made.state.mlflow_db.parent.mkdir(parents=True)
+    shutil.copy(empty_mlflow, made.state.mlflow_db)
+    return made
 
 
 def store_of(folder, texts, max_tokens=16):
@@ -267,8 +273,11 @@ def test_the_command_prints_where_the_checkpoint_is(corpus, tmp_path):
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert (result["checkpoint"], result["steps"], result["corpus"]["texts"]) == (str(out), 3, 600)
-    again = sazon("--corpus", corpus, "--preset", "tiny", "--out", out, SAZON_ENCODER=encoder)
-    assert again.returncode == 2 and "exists already" in again.stderr
+
+
+def test_a_checkpoint_that_is_there_is_not_overwritten(corpus, tmp_path):
+    again = CliRunner().invoke(app, ["pretrain", "--corpus", str(corpus), "--preset", "tiny", "--out", str(tmp_path)])
+    assert isinstance(again.exception, UserError) and "exists already" in str(again.exception)
 
 
 def test_wrong_use_is_one_clear_line(settings, tmp_path):

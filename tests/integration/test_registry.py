@@ -1,6 +1,7 @@
 """A real MLflow on SQLite: registering, aliases, and loading back in a fresh process."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -17,8 +18,8 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def registry(tmp_path):
-    uri = f"sqlite:///{tmp_path / 'mlflow.sqlite'}"
+def registry(tmp_path, empty_mlflow):
+    uri = f"sqlite:///{shutil.copy(empty_mlflow, tmp_path)}"
     mlflow.set_tracking_uri(uri)
     made = Registry(uri)
     made.ensure_experiment("taste", (tmp_path / "artifacts").as_uri())

@@ -1,9 +1,6 @@
 """A training that is killed goes on from its last checkpoint and ends where the unbroken one ends."""
 
 import json
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,28 +10,22 @@ import pytest
 from models.inputs.example_store import ExampleStore, TokenisedRows
 
 pytestmark = pytest.mark.integration
-ROOT = Path(__file__).parents[2]
 
-TRAIN = """
-import json, sys
-from pathlib import Path
-from sazon.quiet import quiet_libraries
-quiet_libraries()
-from models.inputs.example_store import ExampleStore
-from models.training.fitting import Observer, Trainer
-from models.training.state import TrainingState
-from sazon.settings import EncoderSettings, TrainSettings
 
-folder, state, result = map(Path, sys.argv[1:4])
-settings = TrainSettings(epochs=3, least_steps=0, batch_size=8, checkpoint_s=0.0, dropout=0.2, token_dropout=0.2)
-size = EncoderSettings(layers=2, hidden=32, heads=2, intermediate=64, vocabulary=60, max_tokens=32)
-stores = [ExampleStore(folder / name) for name in ("train", "eval")]
-done = []
-trainer = Trainer(*stores, 60, 4, size, settings, state=TrainingState(state, 0.0), observer=Observer(done.append))
-fitted = trainer.fit()
-figures = {"epochs": [vars(epoch) for epoch in fitted.epochs], "first": done[0], "thresholds": fitted.thresholds}
-result.write_text(json.dumps(figures))
-"""
+def train(folder: Path, state: Path, result: Path) -> None:
+    """The body of a child."""
+    from models.training.fitting import Observer, Trainer
+    from models.training.state import TrainingState
+    from sazon.settings import EncoderSettings, TrainSettings
+
+    settings = TrainSettings(epochs=3, least_steps=0, batch_size=8, checkpoint_s=0.0, dropout=0.2, token_dropout=0.2)
+    size = EncoderSettings(layers=2, hidden=32, heads=2, intermediate=64, vocabulary=60, max_tokens=32)
+    stores = [ExampleStore(folder / name) for name in ("train", "eval")]
+    done = []
+    trainer = Trainer(*stores, 60, 4, size, settings, state=TrainingState(state, 0.0), observer=Observer(done.append))
+    fitted = trainer.fit()
+    figures = {"epochs": [vars(epoch) for epoch in fitted.epochs], "first": done[0], "thresholds": fitted.thresholds}
+    result.write_text(json.dumps(figures))
 
 
 @pytest.fixture(scope="module")
@@ -50,26 +41,34 @@ def stores(tmp_path_factory):
     return folder
 
 
-def start(stores, state, result):
-    return subprocess.Popen([sys.executable, "-c", TRAIN, str(stores), str(state), str(result)], cwd=ROOT)
+@pytest.fixture
+def start(stores, fork_server):
+    def start(state, result):
+        child = fork_server.Process(target=train, args=(stores, state, result))
+        child.start()
+        return child
+
+    return start
 
 
-def test_killed_in_the_middle_of_an_epoch(stores, tmp_path):
+def test_killed_in_the_middle_of_an_epoch(start, tmp_path):
     unbroken = tmp_path / "unbroken.json"
-    assert start(stores, tmp_path / "one.npz", unbroken).wait(300) == 0
+    child = start(tmp_path / "one.npz", unbroken)
+    child.join(300)
+    assert child.exitcode == 0
     state, resumed = tmp_path / "two.npz", tmp_path / "resumed.json"
     kills = 0
     while not resumed.exists():
-        process = start(stores, state, resumed)
+        child = start(state, resumed)
         seen = state.stat().st_mtime_ns if state.exists() else 0
-        while kills < 2 and process.poll() is None:
+        while kills < 2 and child.is_alive():
             if state.exists() and state.stat().st_mtime_ns != seen:
                 time.sleep(0.4)  # some batches on
-                process.send_signal(signal.SIGKILL)
+                child.kill()
                 kills += 1
                 break
             time.sleep(0.01)
-        process.wait(300)
+        child.join(300)
     assert kills == 2
     first, second = (json.loads(path.read_text()) for path in (unbroken, resumed))
     assert second["first"] > 0  # it did not begin anew

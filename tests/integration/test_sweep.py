@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -27,7 +28,7 @@ SPACE = {"batch_size": [32, 64], "epochs": [2], "rdrop": [0.0]}
 
 
 @pytest.fixture
-def feedback(tmp_path, monkeypatch) -> Path:
+def feedback(tmp_path, monkeypatch, empty_mlflow) -> Path:
     """Ninety-six rows with splits of their own, and a sazon.yaml for a tiny model."""
     monkeypatch.chdir(tmp_path)
     rows = []
@@ -56,6 +57,9 @@ def feedback(tmp_path, monkeypatch) -> Path:
         "train": {"precision": "float32"},
     }
     (tmp_path / "sazon.yaml").write_text(yaml.safe_dump(settings))
+    database = load_settings().state.mlflow_db
+    database.parent.mkdir(parents=True)
+    shutil.copy(empty_mlflow, database)
     return tmp_path / "feedback.csv"
 
 
