@@ -140,7 +140,7 @@ def _plot(delays: dict[tuple[str, str], dict[str, Any]], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(11, 3.8), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), sharey=True, layout="constrained")
     since = np.arange(1, _FOLLOWED_DAYS + 1)
     for panel, course in zip(axes, ("sudden", "gradual"), strict=True):
         for (name, other), found in delays.items():
@@ -149,7 +149,7 @@ def _plot(delays: dict[tuple[str, str], dict[str, Any]], path: Path) -> None:
                 panel.step(since, [(days <= day).mean() for day in since], where="post", label=name)
         panel.set(title=f"{course} change", xlabel="days since it began", ylim=(0, 1.02))
     axes[0].set_ylabel("share of streams with an alarm")
-    axes[1].legend(loc="lower right")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     RESULTS.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
 
