@@ -32,6 +32,8 @@ def quiet_libraries() -> None:
         os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1", "localhost")))
     if "tensorflow" not in sys.modules and not any(isinstance(finder, _MutedStart) for finder in sys.meta_path):
         sys.meta_path.insert(0, _MutedStart())
+    if "feast" not in sys.modules and not any(isinstance(finder, _UncheckedFeast) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _UncheckedFeast())
 
 
 class _MutedStart(MetaPathFinder):
@@ -52,6 +54,19 @@ class _MutedStart(MetaPathFinder):
             loader: Any = spec.loader
             loader.exec_module = muted
         return spec
+
+
+class _UncheckedFeast(MetaPathFinder):
+    """Feast has its functions rewritten to check the types of arguments: six of the eight seconds of its import."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name == "feast":
+            sys.meta_path.remove(self)
+            import typeguard
+
+            unchecked: Any = lambda target=None, **_: target or unchecked  # noqa: E731
+            typeguard.typechecked = unchecked
+        return None
 
 
 @contextmanager

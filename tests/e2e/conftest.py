@@ -12,20 +12,20 @@ import pandas as pd
 import pytest
 
 WORDS = {
-    "positive": ("rico", "buenazo", "excelente", "delicioso", "bacán", "chévere"),
-    "negative": ("feo", "malo", "horrible", "pésimo", "asqueroso", "fatal"),
-    "neutral": ("normal", "regular", "corriente", "pasable", "equis", "común"),
+    "positive": ("rico", "buenazo"),
+    "negative": ("feo", "pésimo"),
+    "neutral": ("normal", "regular"),
 }
 TASTES = ("picante", "dulce", "salado")
 
 
-def _easy_rows(count: int, *, tastes: bool) -> pd.DataFrame:
-    """Rows whose labels a two-layer model learns in seconds."""
+def _easy_rows(*, tastes: bool) -> pd.DataFrame:
+    """900 rows of one product in one region whose labels a two-layer model learns in seconds."""
     rows = []
-    for number in range(count):
+    for number in range(900):
         sentiment = ("positive", "negative", "neutral")[number % 3]
         taste = TASTES[number % 7 % 3] if tastes and number % 7 < 6 else ""
-        word = WORDS[sentiment][number // 3 % 6]
+        word = WORDS[sentiment][number // 3 % 2]
         rows.append(
             {
                 "feedback_id": f"e{number}",
@@ -49,21 +49,16 @@ class Sazon:
     def __init__(self, folder: Path) -> None:
         self.home = folder / "home"
         self.folder = folder
+        # The usual ports, where they are free: `up` chooses before it trains, and meanwhile another test might get a
+        # port that the system chose.
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("SAZON_")},
             "SAZON_HOME": str(self.home),
             "SAZON_PRESET": "tiny",
-            "SAZON_TRAIN__LEARNING_RATE": "0.002",
-            "SAZON_TRAIN__EPOCHS": "30",
-            "SAZON_TRAIN__LEAST_STEPS": "1600",
-            "SAZON_TRAIN__BATCH_SIZE": "16",
-            "SAZON_TRAIN__PATIENCE": "30",
+            "SAZON_TRAIN__LEARNING_RATE": "0.003",
+            "SAZON_TRAIN__PATIENCE": "20",
             "SAZON_TRAIN__TOKEN_DROPOUT": "0",
             "SAZON_GATES__BELOW_BASELINE": "1",
-            "SAZON_MLFLOW__PORT": "0",
-            "SAZON_SERVING__REST_PORT": "0",
-            "SAZON_SERVING__GRPC_PORT": "0",
-            "SAZON_GATEWAY__PORT": "0",
         }
 
     def start(self, *arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
@@ -92,13 +87,13 @@ def sazon(tmp_path_factory: pytest.TempPathFactory) -> Sazon:
 
 @pytest.fixture(scope="session")
 def easy_rows() -> Callable[..., pd.DataFrame]:
-    """Makes rows whose labels a two-layer model learns in seconds."""
+    """Makes 900 rows whose labels a two-layer model learns in seconds."""
     return _easy_rows
 
 
 @pytest.fixture(scope="module")
 def easy_file(sazon: Sazon) -> Path:
-    """Three hundred rows with tastes."""
+    """Rows with tastes."""
     path = sazon.folder / "easy.csv"
-    _easy_rows(300, tastes=True).to_csv(path, index=False)
+    _easy_rows(tastes=True).to_csv(path, index=False)
     return path

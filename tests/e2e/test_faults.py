@@ -10,9 +10,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def bare_file(sazon, easy_rows):
-    """900 rows of one product in one region, no taste labelled anywhere."""
+    """Rows without a taste labelled anywhere."""
     path = sazon.folder / "bare.csv"
-    easy_rows(900, tastes=False).to_csv(path, index=False)
+    easy_rows(tastes=False).to_csv(path, index=False)
     return path
 
 

@@ -1,4 +1,4 @@
-"""From a file to a served answer: a two-layer model on 300 rows, in the order that a user goes."""
+"""From a file to a served answer: a two-layer model on easy rows, in the order that a user goes."""
 
 import json
 import signal
@@ -66,7 +66,7 @@ def test_an_answer_leads_back_to_the_bytes_that_were_trained_on(summary, sazon, 
     assert (chain["version"]["number"], chain["run"]["run_id"]) == (training["version"], training["run_id"])
     assert {one["name"] for one in chain["pipeline"]["executions"]} == COMPONENTS
     assert chain["data"]["digest"] == training["data"]["digest"]
-    assert (chain["data"]["sources"], chain["data"]["rows"]) == ([easy_file.name], 300)
+    assert (chain["data"]["sources"], chain["data"]["rows"]) == ([easy_file.name], 900)
     assert not (sazon.home / "versions" / chain["data"]["digest"]).exists(), "DVC has it"
     sazon.run("data", "checkout", chain["data"]["digest"][:12], "--out", tmp_path / "again.csv")
     assert (tmp_path / "again.csv").read_bytes() == easy_file.read_bytes()
@@ -83,7 +83,7 @@ def test_the_second_run_reuses_every_costly_step(summary, sazon, easy_file):
 def test_evaluate_measures_the_champion(summary, sazon, easy_file):
     figures = sazon.json("evaluate", "--data", easy_file, "--model", "models:/taste@champion")
     assert figures["model"] == "models:/taste/1"
-    assert figures["rows"] == 300
+    assert figures["rows"] == 900
     assert 0.5 < figures["macro_f1"] <= 1
     assert set(figures["per_class"]) == {"negative", "neutral", "positive"}
     assert figures["tastes"]["per_label"]["picante"] > 0.5
