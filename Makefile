@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .SUFFIXES:
 ARGS ?=
+WORKERS ?= 2
 PYTHON := .venv/bin/python
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX :=
@@ -20,12 +21,12 @@ run: setup ## train on the sample, register, roll out, serve; Ctrl-C stops (ARGS
 	@.venv/bin/sazon up $(ARGS)
 
 .PHONY: test
-test: setup ## all tests: unit, integration, e2e (ARGS="-k gateway")
-	@$(PYTHON) -m pytest $(ARGS)
+test: setup ## all tests, on two cores (some of them, one after another: ARGS="tests/e2e -k served")
+	@$(PYTHON) -m pytest $(or $(ARGS),--numprocesses $(WORKERS))
 
 .PHONY: test-all
 test-all: setup ## the tests marked slow too (ARGS="tests/integration/test_rollout_kills.py")
-	@$(PYTHON) -m pytest -m "" $(ARGS)
+	@$(PYTHON) -m pytest -m "" $(or $(ARGS),--numprocesses $(WORKERS))
 
 .PHONY: unit
 unit: setup ## the quick tests only

@@ -12,6 +12,13 @@ from sazon.quiet import quiet_libraries
 quiet_libraries()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Processes that test side by side, and those that they start, compute on a core each."""
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
     """With SAZON_TEST_STRICT=1 a missing prerequisite is a failure, not a skip."""
