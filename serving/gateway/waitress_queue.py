@@ -1,6 +1,7 @@
 """Waitress with a bounded queue: when all threads are busy, its loop refuses requests by itself."""
 
 import threading
+import time
 from typing import Any
 
 from waitress.task import ThreadedTaskDispatcher
@@ -40,6 +41,8 @@ class Dispatcher(ThreadedTaskDispatcher):
         super().__init__()
         self._admission = admission
         self.set_thread_count(admission.limit + SPARE_THREADS)
+        while self.active_count:  # threads that are still starting would look busy, and requests be refused
+            time.sleep(0.001)
 
     def add_task(self, task: Any) -> None:
         """Queues a request, or refuses it."""
