@@ -36,7 +36,14 @@ setup(
         include=["sazon*", "data*", "models*", "components*", "pipelines*", "feature_repo*", "serving*"]
     ),
     package_data={
-        "data": ["*.csv", "*.json", "written/*.csv", "behavioural/*.csv", "generator/phrases/*.txt", "personal/lists/*.txt"],
+        "data": [
+            "*.csv",
+            "*.json",
+            "written/*.csv",
+            "behavioural/*.csv",
+            "generator/phrases/*.txt",
+            "personal/lists/*.txt",
+        ],
         "models": ["pretrained/*/*"],
         "serving.gateway": ["templates/*", "static/*"],
     },
