@@ -9,20 +9,21 @@ ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "sazon" / "__init__.py").read_text()).group(1)
 
 CORE = ["pandas>=2.2,<3", "pyarrow>=14", "pydantic>=2.7", "pydantic-settings[yaml]>=2.4", "typer>=0.12", "filelock",
-        "python-json-logger>=3.1"]  # fmt: skip
+        "python-json-logger>=3.1", "polars>=2", "pandera>=0.35", "ftfy", "phonenumbers", "tqdm"]  # fmt: skip
 EXTRAS = {
     "pipeline": ["tfx==1.21.0", "tensorflow>=2.21,<2.22", "tensorflow-text>=2.21,<2.22", "transformers>=5",
                  "tokenizers", "kfp>=2.16,<3", "kfp-kubernetes>=2.16,<3",
                  "mlflow>=3.17,<4", "feast>=0.67,<0.68", "scikit-learn>=1.5", "scipy",
                  "safetensors", "huggingface-hub", "onnx", "optuna>=4", "matplotlib", "tqdm"],
+    "data": ["dvc>=3", "fastexcel", "watchfiles", "krippendorff", "scikit-learn>=1.5", "scipy", "matplotlib"],
     "jax": ["jax>=0.5"],
     "torch": ["torch>=2.4"],
     "serving": ["tensorflow>=2.21,<2.22", "tensorflow-text>=2.21,<2.22", "tensorflow-serving-api", "grpcio", "orjson",
                 "uvicorn[standard]", "starlette"],
     "gateway": ["flask>=3", "spectree>=3", "offapi", "waitress", "gunicorn", "prometheus-client>=0.20",
-                "tensorflow-serving-api", "grpcio", "feast>=0.67,<0.68", "openai>=2"],
-    "test": ["pytest", "pytest-timeout", "hypothesis", "schemathesis", "ruff", "mypy", "import-linter",
-             "onnxruntime", "jax"],
+                "tensorflow-serving-api", "grpcio", "feast>=0.67,<0.68", "redis", "openai>=2"],
+    "test": ["pytest", "pytest-timeout", "pytest-xdist", "psutil", "openpyxl", "hypothesis", "schemathesis", "ruff",
+             "mypy", "import-linter", "onnxruntime", "jax"],
 }  # fmt: skip
 
 setup(
