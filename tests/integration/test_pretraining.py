@@ -276,6 +276,7 @@ def test_the_command_prints_where_the_checkpoint_is(corpus, tmp_path):
 
 
 def test_a_checkpoint_that_is_there_is_not_overwritten(corpus, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
     again = CliRunner().invoke(app, ["pretrain", "--corpus", str(corpus), "--preset", "tiny", "--out", str(tmp_path)])
     assert isinstance(again.exception, UserError) and "exists already" in str(again.exception)
 
