@@ -4,7 +4,6 @@ Macro-F1 of each format on the same texts, and how far its probabilities are fro
 """
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
@@ -15,12 +14,11 @@ from sazon.quiet import quiet_libraries
 quiet_libraries()
 
 from benchmarks.quality import Rows, class_numbers  # noqa: E402
-from benchmarks.report import describe_machine, keep, table  # noqa: E402
+from benchmarks.report import describe_machine, keep, run_script, table  # noqa: E402
 from models.bert.precision import Served  # noqa: E402
 from models.evaluation.metrics import macro_f1, multilabel_macro_f1  # noqa: E402
 from models.export.interchange import write_format  # noqa: E402
 from models.export.saved_model import Predictions, SavedTasteModel  # noqa: E402
-from sazon.errors import SazonError  # noqa: E402
 from sazon.registry import Registry  # noqa: E402
 from sazon.schema import SENTIMENTS, TASTES  # noqa: E402
 from sazon.settings import load_settings  # noqa: E402
@@ -94,7 +92,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SazonError as error:
-        sys.exit(str(error))
+    run_script(main)

@@ -7,7 +7,6 @@ one after another, each then retiring the one before, and a broken version is pu
 import argparse
 import json
 import shutil
-import sys
 import time
 import urllib.request
 from dataclasses import dataclass, replace
@@ -16,10 +15,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.report import RESULTS, describe_machine, keep, table
+from benchmarks.report import RESULTS, describe_machine, keep, run_script, table
 from benchmarks.serve_stack import ServedModel, busy_s, find_model, sample_texts, serve_model
 from benchmarks.serve_traffic import Answers, Load, begin, run
-from sazon.errors import SazonError, ServingError
+from sazon.errors import ServingError
 from sazon.home import atomic_directory
 from sazon.schema import MODEL_NAME
 from serving.rollout.publishing import publish, retire
@@ -208,7 +207,4 @@ def _plot(answers: Answers, swaps: list[Swap], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SazonError as error:
-        sys.exit(str(error))
+    run_script(main)

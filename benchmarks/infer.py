@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.inference_workload import BATCH, LONGEST, Times, make_texts, make_vocabulary
 from benchmarks.peers import peers_python
-from benchmarks.report import RESULTS, describe_machine, keep, table
+from benchmarks.report import RESULTS, describe_machine, keep, run_script, table
 from benchmarks.training_workload import SIZES
 from models.bert.precision import resolve_precision, resolve_served
 from sazon.errors import SazonError
@@ -199,7 +199,4 @@ largest difference of a probability from {_FP32}. {machine["processor"]}, {machi
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SazonError as error:
-        sys.exit(str(error))
+    run_script(main)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.ingest_workload import write_csv
-from benchmarks.report import describe_machine, keep, table
+from benchmarks.report import describe_machine, keep, run_script, table
 from sazon.errors import SazonError
 
 _ROOT = Path(__file__).parent.parent
@@ -169,7 +169,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SazonError as error:
-        sys.exit(str(error))
+    run_script(main)

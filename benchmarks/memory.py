@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.report import describe_machine, keep, table
+from benchmarks.report import describe_machine, keep, run_script, table
 from benchmarks.training_workload import make_texts
 from sazon.errors import SazonError
 from sazon.memory import keep_freed_memory
@@ -96,7 +96,4 @@ a whole epoch. The store's files are mapped: what is not anonymous, the system t
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SazonError as error:
-        sys.exit(str(error))
+    run_script(main)

@@ -5,16 +5,14 @@ more afterwards, as speed drifts on shared machines: what is kept under overload
 """
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.report import RESULTS, describe_machine, keep, table
+from benchmarks.report import RESULTS, describe_machine, keep, run_script, table
 from benchmarks.serve_stack import ServedModel, busy_s, find_model, sample_texts, serve_model
 from benchmarks.serve_traffic import Answers, Load, run
-from sazon.errors import SazonError
 
 CLIENTS: Final = (8, 16, 32, 64)
 TIMES: Final = 3
@@ -147,7 +145,4 @@ def _plot(overloads: dict[str, Answers], found: dict[str, dict[str, Any]], path:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SazonError as error:
-        sys.exit(str(error))
+    run_script(main)

@@ -8,7 +8,6 @@ import argparse
 import json
 import re
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from benchmarks.report import describe_machine, keep, table
+from benchmarks.report import describe_machine, keep, run_script, table
 from data import SAMPLE
 from data.personal import redact, redact_all
 from data.personal.kinds import Kind
@@ -212,7 +211,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SazonError as error:
-        sys.exit(str(error))
+    run_script(main)

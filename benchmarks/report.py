@@ -3,13 +3,17 @@
 import json
 import os
 import platform
+import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from sazon.errors import SazonError
 
 RESULTS = Path(__file__).parent / "results"
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -55,3 +59,11 @@ def keep(name: str, text: str, figures: dict[str, Any]) -> Path:
     (RESULTS / f"{name}.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
     (RESULTS / f"{name}.md").write_text(text + "\n")
     return RESULTS / f"{name}.md"
+
+
+def run_script(main: Callable[[], None]) -> None:
+    """Runs a benchmark; what goes wrong is one line."""
+    try:
+        main()
+    except SazonError as error:
+        sys.exit(str(error))

@@ -24,7 +24,7 @@ quiet_libraries()
 import numpy as np  # noqa: E402
 import psutil  # noqa: E402
 
-from benchmarks.report import RESULTS, describe_machine, keep, table  # noqa: E402
+from benchmarks.report import RESULTS, describe_machine, keep, run_script, table  # noqa: E402
 from data import SAMPLE  # noqa: E402
 from sazon.errors import SazonError  # noqa: E402
 from sazon.processes import Processes, free_port  # noqa: E402
@@ -221,7 +221,4 @@ answer. The load shares the machine. {machine["processor"]}, {machine["cores"]} 
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SazonError as error:
-        sys.exit(str(error))
+    run_script(main)

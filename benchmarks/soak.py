@@ -11,10 +11,9 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.overload import find_peak
-from benchmarks.report import RESULTS, describe_machine, keep, table
+from benchmarks.report import RESULTS, describe_machine, keep, run_script, table
 from benchmarks.serve_stack import ServedModel, find_model, sample_texts, serve_model
 from benchmarks.serve_traffic import Answers, Load, begin
-from sazon.errors import SazonError
 
 SHARE: Final = 0.7
 ALLOWED_GROWTH: Final = 0.03
@@ -133,7 +132,4 @@ def _plot(answers: Answers, memory: Memory, path: Any) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SazonError as error:
-        sys.exit(str(error))
+    run_script(main)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import peers_python
-from benchmarks.report import describe_machine, keep, table
+from benchmarks.report import describe_machine, keep, run_script, table
 from benchmarks.training_workload import SIZES, make_texts
 from models.bert.precision import resolve_precision
 from sazon.errors import SazonError
@@ -113,7 +113,4 @@ only, against the best numpy matrix product here ({machine["fp32_gflops"]} GFLOP
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SazonError as error:
-        sys.exit(str(error))
+    run_script(main)

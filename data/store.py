@@ -6,7 +6,6 @@
 """
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ import polars as pl
 from filelock import FileLock
 
 from data.ingest.kinds import FEEDBACK_KIND, MARKET_KIND, Kind
+from sazon.home import sync
 
 KEYS: Final = ("content_key", "near_keys")
 """Columns by which duplicates are found; readers do not see them."""
@@ -145,7 +145,7 @@ class Store:
             path.parent.mkdir(exist_ok=True)
             staged.replace(path)
             listed.append((str(path.relative_to(self.folder)), batch.digest, path.parent.name.removeprefix("day=")))
-        _sync([self.folder / path for path, _, _ in listed])
+        _sync_all([self.folder / path for path, _, _ in listed])
         with self._connect(writes=True) as catalogue:
             marks = ", ".join("?" for _ in fields(Batch))
             values = (*astuple(batch)[:-1], _moment(batch.ingested_at))
@@ -205,16 +205,8 @@ def _moment(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def _sync(files: list[Path]) -> None:
+def _sync_all(files: list[Path]) -> None:
     """Waits until files and their folders are on disk; side by side, as there are hundreds of small ones."""
-
-    def sync(path: Path) -> None:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
     folders = {path.parent for path in files} | {path.parent.parent for path in files}
     with ThreadPoolExecutor(_SYNCS_AT_ONCE) as threads:
         list(threads.map(sync, [*files, *folders]))

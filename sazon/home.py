@@ -140,10 +140,10 @@ def atomic_directory(target: Path) -> Iterator[Path]:
     try:
         yield staging
         for path in staging.rglob("*"):
-            _sync(path)
+            sync(path)
         staging.chmod(0o755)
         staging.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
@@ -165,10 +165,11 @@ def write_atomically(path: Path, content: str) -> None:
         os.fsync(stream.fileno())
     Path(staged).chmod(0o644)
     Path(staged).replace(path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
