@@ -39,7 +39,9 @@ class Mapping(BaseModel):
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"])) or "the file"
             raise UserError(f"{path}, {place}: {first['msg']} (want columns, values, constants)") from None
-        except (OSError, YAMLError, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise UserError(f"{path}: {(error.strerror or 'not readable').lower()}") from None
+        except (YAMLError, UnicodeDecodeError) as error:
             raise UserError(f"{path}: not readable as YAML: {' '.join(str(error).split())[:200]}") from None
         for name in [*mapping.columns, *mapping.values, *mapping.constants]:
             if name not in kind.columns:
