@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 from yaml import YAMLError
 
+from sazon.cluster import KubeflowSettings as KubeflowSettings
 from sazon.errors import SettingsError
 from sazon.home import Home
 
@@ -292,6 +293,7 @@ class Settings(BaseSettings):
     serving: ServingSettings = ServingSettings()
     gateway: GatewaySettings = GatewaySettings()
     rollout: RolloutSettings = RolloutSettings()
+    kubeflow: KubeflowSettings = KubeflowSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -334,7 +336,8 @@ def load_settings(**flags: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"setting {key}: {first['msg']} (flags, {PREFIX}… or {SETTINGS_FILE})") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"setting {key}: {reason} (flags, {PREFIX}… or {SETTINGS_FILE})") from None
     except (YAMLError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise SettingsError(f"{SETTINGS_FILE} is not a mapping in YAML: {reason}") from None
