@@ -219,7 +219,7 @@ def _spec(dataset: Dataset, settings: Settings, preset: Preset) -> Any:
         training_code=_digest_of(_TRAINING_CODE),
         evaluation_code=_digest_of(_EVALUATION_CODE),
         state_dir=str(home.root),
-        training_dir=str(home.trainings),
+        training_dir=settings.training_dir,
         keep_versions=settings.serving.keep_versions,
     )
 

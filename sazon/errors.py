@@ -6,9 +6,11 @@
     │   └── SettingsError           an unknown key or a bad value in the settings
     ├── PipelineError               a pipeline step failed; names the step
     │   └── AnomaliesFound          the validated data has anomalies: training stopped
+    ├── StoreError                  an object store cannot be reached, read or written
     ├── RegistryError               the model registry lacks what was asked for, or cannot be reached
     └── ServingError                a server did not start, or did not answer
-        └── RolloutRunning          another process rolls out on the same state
+        ├── RolloutRunning          another process rolls out on the same state
+        └── ClusterError            the Kubernetes API refused something, or cannot be reached
 
 A message is one line for a terminal: what, where, what to do.
 """
@@ -46,6 +48,10 @@ class AnomaliesFound(PipelineError):
     """The data has anomalies against the curated schema, so nothing was trained."""
 
 
+class StoreError(SazonError):
+    """The object store of checkpoints cannot be reached, read or written."""
+
+
 class RegistryError(SazonError):
     """The registry lacks a model, or cannot be reached."""
 
@@ -56,3 +62,11 @@ class ServingError(SazonError):
 
 class RolloutRunning(ServingError):
     """Another process rolls out on the same state."""
+
+
+class ClusterError(ServingError):
+    """The Kubernetes API refused something, or cannot be reached; `status` is HTTP's where it answered."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status

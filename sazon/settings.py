@@ -85,7 +85,8 @@ class TrainSettings(_Section):
         description="of matrix products in the exported model; auto: int8 where this machine's CPU multiplies it fast. "
         "int8 is served by x86 CPUs alone, float32 anywhere",
     )
-    devices: int = Field(1, ge=0, description="GPUs that share each batch; 0: all of them")
+    devices: int = Field(1, ge=0, description="GPUs of a machine that share each batch; 0: all of them")
+    nodes: int = Field(1, ge=1, le=64, description="pods that share each batch, as a TrainJob of Kubeflow Trainer")
     context: bool = Field(
         False,
         description="features of product and region enter beside the text; they tell little on the sample (ADR 0008)",
@@ -94,6 +95,10 @@ class TrainSettings(_Section):
     stored: Literal["float32", "float16"] = Field("float32", description="of the weights on disk")
     checkpoint_s: float = Field(
         30.0, ge=0, description="seconds between checkpoints; a killed run goes on from the last"
+    )
+    state_dir: str | None = Field(
+        None,
+        description="of checkpoints: directory or s3://, gs://, file:// address; default: under the state directory",
     )
 
 
@@ -311,6 +316,11 @@ class Settings(BaseSettings):
     def state(self) -> Home:
         """The paths of the state directory."""
         return Home(self.home.expanduser().resolve())
+
+    @property
+    def training_dir(self) -> str:
+        """Where trainings under way keep their state: a directory, or the address of an object store."""
+        return self.train.state_dir or str(self.state.trainings)
 
     @property
     def tracking_uri(self) -> str:
