@@ -4,8 +4,6 @@ The only file that knows the local runner. TFX's LocalDagRunner tells nothing of
 from the cache, so this walks the same compiled graph with the same launcher.
 """
 
-import hashlib
-import subprocess
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,40 +14,14 @@ from components import tfdv_compat
 from data.keeping import keeping
 from data.preparation import Dataset, prepare_dataset
 from models.checkpoints.presets import Preset, resolve_preset
+from pipelines.preparation import BEAM_ARGS, make_spec
 from sazon.errors import PipelineError, SazonError, UserError
-from sazon.home import Home, atomic_directory, remove_partials
+from sazon.home import remove_partials
 from sazon.logging import get_logger, library_prints_to, log_to_file
-from sazon.registry import TAG_DIGEST, Registry
+from sazon.registry import Registry
 from sazon.settings import Settings
 
 _LOG = get_logger("pipeline")
-_NAME = "taste-training"
-# Beam's own default would fetch a binary first; more workers only cost time on small data.
-_BEAM_ARGS = ["--runner=FnApiRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1"]
-# TFX's cache key does not see code: these digests stand for it. Code that only measures must not cost a training.
-_TRAINING_CODE = (
-    "data/context.py",
-    "data/figures.py",
-    "data/history.py",
-    "data/measures.py",
-    "models/bert",
-    "models/checkpoints",
-    "models/export",
-    "models/inputs",
-    "models/text",
-    "models/training",
-    "models/evaluation/calibration.py",
-    "models/evaluation/metrics.py",
-)
-_EVALUATION_CODE = (
-    "models",
-    "components",
-    "sazon/schema.py",
-    "data/labelled.py",
-    "data/validation.py",
-    "data/behavioural",
-)
-_REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
@@ -121,11 +93,11 @@ def _run_pipeline(
     from pipelines.taste_pipeline import NEVER_CACHED, create_pipeline
 
     _prepare_registry(settings)
-    spec = _spec(dataset, settings, preset)
+    spec = make_spec(dataset, settings, preset)
     home = settings.state
     home.tfx.mkdir(parents=True, exist_ok=True)
     connection = metadata.sqlite_metadata_connection_config(str(home.metadata_db))
-    graph = _compile(create_pipeline(spec, connection, _BEAM_ARGS))
+    graph = _compile(create_pipeline(spec, connection, list(BEAM_ARGS)))
     runtime_parameter_utils.substitute_runtime_parameter(graph, {"pipeline-run-id": datetime.now(UTC).isoformat()})
     steps.append(_report(Step("Prepare", time.monotonic() - started_s, cached=False)))
     for node in graph.nodes:
@@ -189,75 +161,6 @@ def _prepare_registry(settings: Settings) -> None:
     stale = registry.end_stale_runs(experiment)
     if stale:
         _LOG.info("%d run(s) of a killed process marked as KILLED", stale)
-
-
-def _spec(dataset: Dataset, settings: Settings, preset: Preset) -> Any:
-    from components.schema import write_curated_schema
-    from pipelines.taste_pipeline import PipelineSpec
-
-    home = settings.state
-    encoder = settings.encoder or preset.encoder
-    context = settings.train.context
-    schema_file = home.tfx / "schema" / ("schema_context.pbtxt" if context else "schema.pbtxt")
-    write_curated_schema(schema_file, context)
-    source_tags = {TAG_DIGEST: dataset.digest, "data_source": dataset.source, "preset": preset.name}
-    return PipelineSpec(
-        name=_NAME,
-        root=str(home.tfx),
-        data_dir=dataset.folder,
-        data_digest=dataset.digest,
-        majority_share=dataset.majority_share,
-        schema_file=str(schema_file),
-        tokeniser_dir=str(_tokeniser(dataset, encoder.vocabulary, preset, home)),
-        encoder=encoder,
-        checkpoint=str(preset.checkpoint or ""),
-        train=settings.train,
-        gates=settings.gates,
-        experiment=settings.mlflow.experiment,
-        training_tags=source_tags,
-        registration_tags={**source_tags, "git_revision": _git_revision()},
-        training_code=_digest_of(_TRAINING_CODE),
-        evaluation_code=_digest_of(_EVALUATION_CODE),
-        state_dir=str(home.root),
-        training_dir=settings.training_dir,
-        keep_versions=settings.serving.keep_versions,
-    )
-
-
-def _tokeniser(dataset: Dataset, size: int, preset: Preset, home: Home) -> Path:
-    """The checkpoint's own, or one learnt from the training split, once for each dataset and size."""
-    import pandas as pd
-
-    from models.text.tokeniser import Tokeniser
-
-    if preset.checkpoint:
-        return preset.checkpoint
-    folder = home.tokenisers / f"{dataset.name}-{size}-{_digest_of(_TRAINING_CODE)}"
-    if not folder.exists():
-        texts = pd.read_parquet(dataset.parquet("train"), columns=["text"])["text"]
-        with atomic_directory(folder) as staging:
-            Tokeniser.learn(texts, size).write(staging)
-    return folder
-
-
-def _digest_of(entries: tuple[str, ...]) -> str:
-    """Changes with the content of files and folders of the repository."""
-    digest = hashlib.sha256()
-    for entry in entries:
-        place = _REPOSITORY / entry
-        files = (path for path in place.rglob("*") if path.suffix in (".py", ".csv"))
-        for path in sorted(files) if place.is_dir() else [place]:
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def _git_revision() -> str:
-    command = ["git", "describe", "--always", "--dirty"]
-    try:
-        found = subprocess.run(command, cwd=_REPOSITORY, capture_output=True, text=True, check=False)
-    except OSError:  # no git here, as in a container
-        return "unknown"
-    return found.stdout.strip() or "unknown"
 
 
 def _report(step: Step) -> Step:

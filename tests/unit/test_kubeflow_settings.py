@@ -1,4 +1,4 @@
-"""What the settings of Kubeflow refuse before anything is compiled: each mistake is one line that says what it wants."""
+"""What the settings of Kubeflow refuse before anything is compiled: one line that names the key and what is wanted."""
 
 import json
 
