@@ -231,6 +231,9 @@ class GatewaySettings(_Section):
     max_in_flight: int = Field(32, ge=1, description="predictions that one process works on at once; more get 429")
     timeout_s: float = Field(5.0, gt=0, description="longest time for one answer; clients may ask for less")
     recent_texts: int = Field(0, ge=0, description="so many of the latest are kept, redacted, for replays; 0: none")
+    traffic_file: Path | None = Field(
+        None, description="which version answers, as rollouts write it; default: traffic.json of the state directory"
+    )
 
 
 class RolloutSettings(_Section):
@@ -252,11 +255,15 @@ class RolloutSettings(_Section):
     poll_s: float = Field(5.0, gt=0, description="seconds between two looks at the metrics")
     step_timeout_s: float = Field(3600.0, gt=0, description="a step undecided for so long is rolled back")
     blind_timeout_s: float = Field(60.0, gt=0, description="so long without readable metrics is rolled back")
-    load_timeout_s: float = Field(300.0, gt=0, description="of a version, from the request to its first answer")
-    settle_s: float = Field(2.0, ge=0, description="until every gateway has read the traffic file")
+    load_timeout_s: float = Field(
+        300.0, gt=0, description="of a version, from the request to its first answer; in a cluster 900"
+    )
+    settle_s: float = Field(2.0, ge=0, description="until every gateway has read its traffic; in a cluster 120")
     approval: bool = Field(False, description="whether a person must approve before the last step")
     approvers: tuple[str, ...] = Field((), description="who may approve; none: anyone")
     approval_timeout_s: float = Field(86_400.0, gt=0)
+    cluster: bool = Field(False, description="whether servers and gateways are pods of `kubeflow.namespace`")
+    context: str | None = Field(None, description="of the kubeconfig; default: the pod's account, or the current one")
     prometheus_url: str | None = Field(None, description="of its HTTP API; default: the gateways' own metrics")
     metrics_urls: tuple[str, ...] = Field((), description="of the gateways; default: the local one")
     model_servers: tuple[str, ...] = Field((), description="host:port of gRPC; default: the local one")
@@ -266,6 +273,14 @@ class RolloutSettings(_Section):
     replay_texts: int = Field(200, ge=0, description="so many of them at most; 0: none")
     replay_slowdown: float = Field(1.5, ge=1, description="median of the replay over the champion's, at most")
     memory_growth: float = Field(1.5, ge=1, description="memory of the loaded model over the champion's, at most")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_kubelet_takes_its_time(cls, given: Any) -> Any:
+        """It writes a changed ConfigMap into its pods within a minute and a half."""
+        if isinstance(given, dict) and given.get("cluster"):
+            return {"load_timeout_s": 900.0, "settle_s": 120.0, **given}
+        return given
 
     @model_validator(mode="after")
     def _steps_rise_and_leave_a_control_group(self) -> Self:

@@ -23,6 +23,8 @@ from serving.gateway.protocol import (
 
 # gRPC itself retries what certainly did not run, within the deadline and with jitter; when most calls fail, it stops.
 _SERVICE: Final = {
+    # A name may lead to several replicas (a headless Service): calls go round those that answer.
+    "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
         {
             "name": [{}],

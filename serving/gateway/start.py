@@ -26,7 +26,7 @@ def start(settings: Settings, model_grpc: str | None = None, host: str | None = 
             max_in_flight=settings.gateway.max_in_flight,
             feature_reader=_open_features(settings),
             features=settings.state.features,
-            traffic=settings.state.traffic,
+            traffic=settings.gateway.traffic_file or settings.state.traffic,
             inbox=settings.state.inbox,
             recent_texts=settings.gateway.recent_texts,
             recent_texts_file=settings.state.recent_texts,
