@@ -41,6 +41,15 @@ def add_bias(x: Tensor, bias: Tensor) -> Tensor:
     return x + bias
 
 
+def matmul(left: Tensor, right: Tensor, transposed: bool = False) -> Tensor:
+    """Product over the last two axes, those of `right` turned if `transposed`."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.matmul(left, right, transpose_b=transposed)  # nothing is turned by itself, nor in the gradient
+    return ops.matmul(left, ops.swapaxes(right, -1, -2) if transposed else right)
+
+
 def to_heads(x: Tensor, layout: Layout, heads: int, head_size: int) -> Tensor:
     """Lays packed tokens out for attention.
 

@@ -74,14 +74,15 @@ def _of_any_shape(function: Any) -> Callable[[Batch], Any]:
     """Traces once for each number of inputs, every dimension open, instead of once for each shape that comes along."""
     import tensorflow as tf
 
-    traced: set[int] = set()
+    traced: dict[int, Any] = {}
 
     def run(batch: Batch) -> Any:
         tensors = tree.map_structure(tf.convert_to_tensor, batch, none_is_leaf=False)
-        if (inputs := len(tree.flatten(tensors))) not in traced:
-            traced.add(inputs)
-            function.get_concrete_function(tree.map_structure(_open_shape, tensors, none_is_leaf=False))
-        return function(tensors)
+        inputs = len(tree.flatten(tensors))
+        if inputs not in traced:
+            opened = tree.map_structure(_open_shape, tensors, none_is_leaf=False)
+            traced[inputs] = function.get_concrete_function(opened)
+        return traced[inputs](tensors)
 
     return run
 

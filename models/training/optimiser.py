@@ -50,53 +50,81 @@ class LayerwiseAdamW(keras.optimizers.Adam):
         """Makes the moments."""
         self._scales = [self._scale_of.get(id(variable), 1.0) for variable in variables]
         super().build(variables)
+        if keras.backend.backend() == "tensorflow":
+            self._clipped = [self.add_variable((), name=f"clipped_{power}", initializer="zeros") for power in (1, 2)]
 
     def _clip_gradients(self, grads: list[Any]) -> list[Any]:
-        """As Keras does, but one pass over each gradient for its norm."""
-        if keras.backend.backend() != "tensorflow":
-            return super()._clip_gradients(grads)
-        import tensorflow as tf
-
-        return tf.clip_by_global_norm(grads, self.global_clipnorm)[0]
+        """Left to the step itself on TensorFlow."""
+        return grads if keras.backend.backend() == "tensorflow" else super()._clip_gradients(grads)
 
     def _backend_update_step(self, grads: Any, trainable_variables: Any, learning_rate: Any) -> None:
         """On TensorFlow each device updates its own copy: the engine has summed the gradients, before clipping."""
         if keras.backend.backend() != "tensorflow":
             super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
+        import tensorflow as tf
+
+        norm = tf.linalg.global_norm(grads)
+        coefficients = self._coefficients(self.global_clipnorm / tf.maximum(norm, self.global_clipnorm))
+        rate = tf.cast(learning_rate, tf.float32)
         for gradient, variable in zip(grads, trainable_variables, strict=True):
-            self.update_step(gradient, variable.value, learning_rate)
+            self._fused(gradient, variable.value, rate, coefficients)
+
+    def _coefficients(self, factor: Any) -> dict[str, Any]:
+        """What Adam's kernel gets besides, for gradients that are to be clipped by `factor` but are not.
+
+        Clipping would read and write every gradient once more. With moments m, v of the clipped gradients and
+        c = β₁·c + (1 - β₁)·factor, d = β₂·d + (1 - β₂)·factor², the kernel's own moments are m/c and v/d: those of the
+        gradients as they are, with β₁·c_before/c and β₂·d_before/d in place of β₁ and β₂.
+        """
+        import tensorflow as tf
+
+        step, found = tf.cast(self.iterations + 1, tf.float32), []
+        for beta, mean, power in zip((self.beta_1, self.beta_2), self._clipped, (1, 2), strict=True):
+            before = mean.value.read_value()
+            after = beta * before + (1 - beta) * factor**power
+            tf.raw_ops.AssignVariableOp(resource=mean.value.handle, value=after)
+            found.append((beta * before / after, beta**step, after))
+        (beta1, beta1_power, of_mean), (beta2, beta2_power, of_square) = found
+        root = tf.sqrt(of_square)
+        return {
+            "rate_factor": of_mean / root,
+            "kernel": {
+                "beta1": beta1,
+                "beta2": beta2,
+                "beta1_power": beta1_power,
+                "beta2_power": beta2_power,
+                "epsilon": self.epsilon / root,
+            },
+        }
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """One variable's step."""
-        index = self._get_variable_index(variable)
-        rate = ops.cast(learning_rate, "float32") * self._scales[index]
-        kept = 1 - rate * self.decay if self.decay and len(variable.shape) > 1 else None
-        if keras.backend.backend() == "tensorflow":
-            self._fused(gradient, variable, rate, kept, index)
-            return
+        """One variable's step, where there is no fused kernel."""
+        rate, kept = self._rates(variable, ops.cast(learning_rate, "float32"))
         if kept is not None:
             self.assign(variable, ops.convert_to_tensor(variable) * kept)
         super().update_step(gradient, variable, rate)
 
-    def _fused(self, gradient: Any, variable: Any, rate: Any, kept: Any, index: int) -> None:
+    def _rates(self, variable: Any, learning_rate: Any) -> tuple[Any, Any]:
+        """A variable's learning rate, and what is kept of it in weight decay; None where it does not decay."""
+        rate = learning_rate * self._scales[self._get_variable_index(variable)]
+        return rate, 1 - rate * self.decay if self.decay and len(variable.shape) > 1 else None
+
+    def _fused(self, gradient: Any, variable: Any, learning_rate: Any, coefficients: dict[str, Any]) -> None:
         """Two passes over memory instead of a dozen."""
         import tensorflow as tf
 
+        index = self._get_variable_index(variable)
+        rate, kept = self._rates(variable, learning_rate)
         if kept is not None:
             tf.raw_ops.AssignVariableOp(resource=variable.handle, value=variable.read_value() * kept)
-        step = tf.cast(self.iterations + 1, tf.float32)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
-            beta1_power=self.beta_1**step,
-            beta2_power=self.beta_2**step,
-            lr=rate,
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=self.epsilon,
             grad=gradient,
+            lr=rate * coefficients["rate_factor"],
+            **coefficients["kernel"],
         )
 
 
