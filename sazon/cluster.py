@@ -3,11 +3,12 @@
 import re
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from sazon import __version__
 
 STATE_PATH: Final = "/var/lib/sazon"  # $SAZON_HOME in every pod: where the claim of the state is mounted
+USER: Final = 10001  # who runs in every pod, and owns that claim
 
 _LABEL: Final = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _QUALIFIED: Final = r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?"
@@ -128,6 +129,7 @@ class KubeflowSettings(_Part):
     """Where and how the pipeline runs on Kubeflow."""
 
     host: Url | None = Field(None, description="of the Kubeflow Pipelines API")
+    token: SecretStr | None = Field(None, description="bearer token of that API; from the environment")
     namespace: Namespace = "sazon"
     pipeline_root: Bucket | None = Field(None, description="of artifacts; default: the server's own")
     image: Image = Field(f"sazon/trainer-gpu:{__version__}", description="of steps on a GPU")
@@ -146,5 +148,8 @@ class KubeflowSettings(_Part):
     secrets: tuple[SecretVariable, ...] = ()
     env: dict[Variable, str] = Field({}, description="plain variables of every pod; passwords belong in `secrets`")
     retries: int = Field(2, ge=0, le=10, description="of a step that failed or lost its node")
+    nodes_timeout_s: float = Field(
+        86_400.0, gt=0, description="of a training on several nodes, from its start to its result"
+    )
     cache: bool = Field(True, description="whether steps with unchanged inputs and code are answered from earlier runs")
     schedule: Cron | None = Field(None, description="in UTC, of `sazon pipeline schedule`")
