@@ -26,12 +26,22 @@ def keeping(source: Path, dataset: Dataset, settings: Settings) -> Iterator[None
     Raises:
         DataError: the file is not what the dataset was made of any more.
     """
-    versions = Versions(settings.state.versions, settings.data.remote)
-    versions.record(source, dataset.digest, sum(dataset.rows.values()) + dataset.duplicates_dropped)
+    versions = record_version(source, dataset, settings)
     keeper = _start_keeper(settings) if versions.pending() else None
     yield
     if keeper is not None:
         _wait(keeper, settings)
+
+
+def record_version(source: Path, dataset: Dataset, settings: Settings) -> Versions:
+    """Keeps the file's bytes in the state directory; the next `keeping` or `sazon data push` brings them to DVC.
+
+    Raises:
+        DataError: the file is not what the dataset was made of any more.
+    """
+    versions = Versions(settings.state.versions, settings.data.remote)
+    versions.record(source, dataset.digest, sum(dataset.rows.values()) + dataset.duplicates_dropped)
+    return versions
 
 
 def _start_keeper(settings: Settings) -> subprocess.Popen[bytes]:
