@@ -1,4 +1,7 @@
-"""Artifact types that TFX does not have. Only custom properties are used: they survive Kubeflow."""
+"""Artifact types that TFX does not have.
+
+Only custom properties are used: they survive Kubeflow. There, TFX imports a type by its name; see `components`.
+"""
 
 import json
 from pathlib import Path
@@ -10,15 +13,17 @@ from tfx.types import artifact
 class Report(artifact.Artifact):  # type: ignore[misc]
     """A JSON file of figures."""
 
-    TYPE_NAME = "SazonReport"
+    TYPE_NAME = "components.Report"
 
 
 class RegisteredVersion(artifact.Artifact):  # type: ignore[misc]
     """A version in the registry; custom properties `version` (int) and `blessed` (int, 0 or 1)."""
 
-    TYPE_NAME = "SazonRegisteredVersion"
+    TYPE_NAME = "components.RegisteredVersion"
 
 
+SAVED_MODEL = "Format-Serving"
+"""Where TFX's Trainer puts the SavedModel below a Model artifact."""
 _REPORT_FILE = "report.json"
 
 

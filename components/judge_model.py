@@ -7,15 +7,15 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, Model, ModelBlessing
 
-from components.artifacts import Report, read_report, split_files, write_report
+from components.artifacts import SAVED_MODEL, Report, read_report, split_files, write_report
+from components.fetch_champion import VERSION
 from models.evaluation.judgement import Champion, report_on
 from models.export.saved_model import SavedTasteModel, TrainingRecord
 from models.inputs.raw_examples import read_raw_examples
 from sazon.logging import get_logger
-from sazon.registry import CHAMPION, Registry
+from sazon.schema import MODEL_NAME
 from sazon.settings import GateSettings
 
-SAVED_MODEL = "Format-Serving"
 _LOG = get_logger("judge")
 
 
@@ -23,6 +23,7 @@ _LOG = get_logger("judge")
 def JudgeModel(  # noqa: N802
     examples: InputArtifact[Examples],
     model: InputArtifact[Model],
+    champion: InputArtifact[Model],
     baselines: InputArtifact[Report],
     evaluator_blessing: InputArtifact[ModelBlessing],
     report: OutputArtifact[Report],
@@ -34,6 +35,7 @@ def JudgeModel(  # noqa: N802
     Args:
         examples: raw examples.
         model: the candidate.
+        champion: as FetchChampion left it.
         baselines: as TrainBaselines wrote them.
         evaluator_blessing: the Evaluator's own verdict, by its thresholds.
         report: out: figures of candidate and baselines, and the verdict.
@@ -41,29 +43,25 @@ def JudgeModel(  # noqa: N802
         code_digest: only there for the cache key.
     """
     saved_model = Path(model.uri) / SAVED_MODEL
-    record = TrainingRecord.read(saved_model)
     content = report_on(
         SavedTasteModel(saved_model),
         read_raw_examples(split_files(examples, "test")),
         read_report(baselines),
         GateSettings.model_validate(json.loads(gates)),
-        temperature=record.temperature,
-        champion=_load_champion(record.mlflow_run_id),
+        temperature=TrainingRecord.read(saved_model).temperature,
+        champion=_load(champion),
         evaluator_blessed=bool(evaluator_blessing.get_int_custom_property("blessed")),
     )
     write_report(report, content)
 
 
-def _load_champion(candidate_run: str) -> Champion | None:
-    """The champion, unless there is none, the candidate itself is it, or it does not load."""
-    import mlflow
-
+def _load(champion: Model) -> Champion | None:
+    """The champion as FetchChampion left it, unless there is none or it does not load."""
+    number = champion.get_int_custom_property(VERSION)
+    if not number:
+        return None
     try:
-        registry = Registry(mlflow.get_tracking_uri())
-        version, own = registry.with_alias(CHAMPION), registry.of_training(candidate_run)
-        if version is None or version == own:
-            return None
-        return Champion(version.uri, SavedTasteModel(registry.download(version)))
-    except Exception as error:  # a champion that is broken or gone must not stop its successor
-        _LOG.warning("the champion cannot be measured beside the candidate: %s", " ".join(str(error).split())[:200])
+        return Champion(f"models:/{MODEL_NAME}/{number}", SavedTasteModel(Path(champion.uri) / SAVED_MODEL))
+    except Exception as error:  # a broken champion must not stop its successor
+        _LOG.warning("champion %d does not load, so it is not compared: %s", number, " ".join(str(error).split())[:200])
         return None

@@ -7,8 +7,7 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Model
 
-from components.artifacts import RegisteredVersion, Report, read_report
-from components.judge_model import SAVED_MODEL
+from components.artifacts import SAVED_MODEL, RegisteredVersion, Report, read_report
 from models.registration.judged_model import register_judged_model
 from sazon.registry import BLESSED
 

@@ -7,10 +7,9 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Model
 
-from components.artifacts import RegisteredVersion, Report, read_report, write_report
-from components.judge_model import SAVED_MODEL
-from sazon.home import Home
+from components.artifacts import SAVED_MODEL, RegisteredVersion, Report, read_report, write_report
 from sazon.registry import BLESSED, CHALLENGER, REJECTED, Registry
+from sazon.settings import load_settings
 from serving.rollout.publishing import roll_out
 from serving.traffic import Traffic
 
@@ -22,14 +21,15 @@ def RollOut(  # noqa: N802
     report: InputArtifact[Report],
     features: InputArtifact[Report],
     rollout: OutputArtifact[Report],
-    state_dir: Parameter[str],
     keep_versions: Parameter[int],
 ) -> None:
-    """Serves nothing of a rejected version. `features` only orders this step after materialisation.
+    """Serves nothing of a rejected version; into `$SAZON_HOME` where it runs.
+
+    `features` only orders this step after materialisation.
 
     Where rollouts decide who answers, a blessed version stays challenger until `sazon rollout`.
     """
-    home = Home(Path(state_dir))
+    home = load_settings().state
     number, blessed = (version.get_int_custom_property(name) for name in ("version", "blessed"))
     stable = Traffic.read(home.traffic).stable
     at_once = bool(blessed) and stable in (None, number)

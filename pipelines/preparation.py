@@ -71,7 +71,6 @@ def make_spec(dataset: Dataset, settings: Settings, preset: Preset) -> "Pipeline
         registration_tags={**source_tags, "git_revision": _git_revision()},
         training_code=digest_of_code(_TRAINING_CODE),
         evaluation_code=digest_of_code(_EVALUATION_CODE),
-        state_dir=str(home.root),
         training_dir=settings.training_dir,
         keep_versions=settings.serving.keep_versions,
     )

@@ -15,6 +15,7 @@ from tfx.proto.trainer_pb2 import EvalArgs, TrainArgs
 from tfx.proto.transform_pb2 import SplitsConfig
 
 from components.check_anomalies import CheckAnomalies
+from components.fetch_champion import FetchChampion
 from components.judge_model import JudgeModel
 from components.materialize_features import MaterializeFeatures
 from components.register_model import RegisterModel
@@ -28,6 +29,8 @@ from sazon.settings import EncoderSettings, GateSettings, TrainSettings
 
 # These look at the world outside the pipeline (features, registry, served directory) and put it right each time.
 NEVER_CACHED = ("MaterializeFeatures", "RegisterModel", "RollOut")
+# On one machine TFX's drivers look at data and registry before the cache is asked; Kubeflow has no drivers.
+UNCACHED_ON_KUBEFLOW = (*NEVER_CACHED, "ExampleGen", "FetchChampion")
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,6 @@ class PipelineSpec:
     registration_tags: dict[str, str]
     training_code: str
     evaluation_code: str
-    state_dir: str
     training_dir: str
     keep_versions: int
 
@@ -79,9 +81,11 @@ def create_pipeline(spec: PipelineSpec, metadata_config: Any, beam_args: list[st
         eval_config=evaluation_config(spec.majority_share),
         example_splits=["test"],
     )
+    fetch = FetchChampion(model=trainer.outputs["model"])
     judge = JudgeModel(
         examples=example_gen.outputs["examples"],
         model=trainer.outputs["model"],
+        champion=fetch.outputs["champion"],
         baselines=baselines.outputs["reports"],
         evaluator_blessing=evaluator.outputs["blessing"],
         gates=spec.gates.model_dump_json(),
@@ -93,15 +97,12 @@ def create_pipeline(spec: PipelineSpec, metadata_config: Any, beam_args: list[st
         experiment=spec.experiment,
         tags=json.dumps(spec.registration_tags, sort_keys=True),
     )
-    materialize = MaterializeFeatures(
-        examples=example_gen.outputs["examples"], version=register.outputs["version"], state_dir=spec.state_dir
-    )
+    materialize = MaterializeFeatures(examples=example_gen.outputs["examples"], version=register.outputs["version"])
     roll_out = RollOut(
         model=trainer.outputs["model"],
         version=register.outputs["version"],
         report=judge.outputs["report"],
         features=materialize.outputs["materialized"],
-        state_dir=spec.state_dir,
         keep_versions=spec.keep_versions,
     )
     return Pipeline(
@@ -117,6 +118,7 @@ def create_pipeline(spec: PipelineSpec, metadata_config: Any, beam_args: list[st
             baselines,
             trainer,
             evaluator,
+            fetch,
             judge,
             register,
             materialize,
@@ -154,7 +156,7 @@ def _transform(spec: PipelineSpec, example_gen: Any, schema: Any) -> Any:
 
 def _trainer(spec: PipelineSpec, transform: Any) -> Any:
     return tfx.Trainer(
-        run_fn="models.training.run.run_fn",
+        run_fn="models.training.run.run_fn" if spec.train.nodes == 1 else "pipelines.nodes.run.run_fn",
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         train_args=TrainArgs(splits=["train"]),

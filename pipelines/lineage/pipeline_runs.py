@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-_ARTIFACT: Final = "SazonRegisteredVersion"
+_ARTIFACT: Final = "components.RegisteredVersion"
 _RUN, _NODE = "pipeline_run", "node"
 
 

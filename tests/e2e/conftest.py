@@ -8,39 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import easy_feedback
 import pandas as pd
 import pytest
-
-WORDS = {
-    "positive": ("rico", "buenazo"),
-    "negative": ("feo", "pésimo"),
-    "neutral": ("normal", "regular"),
-}
-TASTES = ("picante", "dulce", "salado")
-
-
-def _easy_rows(*, tastes: bool) -> pd.DataFrame:
-    """900 rows of one product in one region whose labels a two-layer model learns in seconds."""
-    rows = []
-    for number in range(900):
-        sentiment = ("positive", "negative", "neutral")[number % 3]
-        taste = TASTES[number % 7 % 3] if tastes and number % 7 < 6 else ""
-        word = WORDS[sentiment][number // 3 % 2]
-        rows.append(
-            {
-                "feedback_id": f"e{number}",
-                "created_at": (pd.Timestamp("2025-01-01", tz="UTC") + pd.Timedelta(hours=9 * number)).isoformat(),
-                "text": f"el ceviche {word} {taste} pedido número {number}",
-                "product": "ceviche",
-                "category": "plato",
-                "region": "Lima",
-                "channel": "app",
-                "rating": str(1 + number % 5) if number % 4 else "",
-                "sentiment": sentiment,
-                "tastes": taste,
-            }
-        )
-    return pd.DataFrame(rows)
 
 
 class Sazon:
@@ -88,12 +58,12 @@ def sazon(tmp_path_factory: pytest.TempPathFactory) -> Sazon:
 @pytest.fixture(scope="session")
 def easy_rows() -> Callable[..., pd.DataFrame]:
     """Makes 900 rows whose labels a two-layer model learns in seconds."""
-    return _easy_rows
+    return easy_feedback.easy_rows
 
 
 @pytest.fixture(scope="module")
 def easy_file(sazon: Sazon) -> Path:
     """Rows with tastes."""
     path = sazon.folder / "easy.csv"
-    _easy_rows(tastes=True).to_csv(path, index=False)
+    easy_feedback.easy_rows().to_csv(path, index=False)
     return path

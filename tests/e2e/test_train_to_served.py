@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 COMPONENTS = {
     "ExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator", "CheckAnomalies", "Transform", "Trainer",
-    "TrainBaselines", "Evaluator", "JudgeModel", "RegisterModel", "MaterializeFeatures", "RollOut",
+    "TrainBaselines", "Evaluator", "FetchChampion", "JudgeModel", "RegisterModel", "MaterializeFeatures", "RollOut",
 }  # fmt: skip
 
 

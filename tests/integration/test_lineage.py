@@ -120,14 +120,14 @@ def test_an_answer_leads_to_the_bytes_and_the_batches(settings, run, exported, t
     metadata.execute("monday", "Trainer", mlmd.Execution.COMPLETE, metadata.model)  # killed before it registered
     for day in ("tuesday", "wednesday"):
         metadata.execute(day, "Trainer", mlmd.Execution.CACHED, metadata.model)
-        registered = metadata.artifact("SazonRegisteredVersion", version=version.number, run_id=version.run_id)
+        registered = metadata.artifact("components.RegisteredVersion", version=version.number, run_id=version.run_id)
         metadata.execute(day, "RegisterModel", mlmd.Execution.COMPLETE, registered)
     # Of a registry that was deleted since.
     metadata.execute(
         "sunday",
         "RegisterModel",
         mlmd.Execution.COMPLETE,
-        metadata.artifact("SazonRegisteredVersion", version=version.number, run_id="gone"),
+        metadata.artifact("components.RegisteredVersion", version=version.number, run_id="gone"),
     )
     answer = ask_gateway(tmp_path, canary=version.number)
 
