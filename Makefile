@@ -48,6 +48,14 @@ format: setup ## format and mend what ruff can
 lock: setup ## resolve requirements.in anew into the lock files
 	@tools/lock.sh
 
+.PHONY: images
+images: ## build the container images (NAMES="gateway server"; needs Docker with buildx)
+	@docker/build.sh $(NAMES)
+
+.PHONY: sbom
+sbom: setup ## what each image's Python packages are, in CycloneDX, under build/sbom
+	@docker/sbom.sh
+
 .PHONY: clean
 clean: ## remove .venv and caches; the state in var/ stays
 	@rm -rf .venv .uv .set-up.lock .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build ./*.egg-info

