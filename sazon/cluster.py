@@ -153,3 +153,11 @@ class KubeflowSettings(_Part):
     )
     cache: bool = Field(True, description="whether steps with unchanged inputs and code are answered from earlier runs")
     schedule: Cron | None = Field(None, description="in UTC, of `sazon pipeline schedule`")
+
+    @model_validator(mode="after")
+    def _a_variable_has_one_source(self) -> Self:
+        names = [secret.variable for secret in self.secrets]
+        twice = [name for name in names if name in self.env or names.count(name) > 1]
+        if twice:
+            raise ValueError(f"{twice[0]} is set twice, by secrets and env")
+        return self

@@ -25,6 +25,7 @@ MISTAKES = [
     ({"service_account": "pipeline!"}, "service_account", "lower-case"),
     ({"node_selector": {"a b": "c"}}, "node_selector", "label's key"),
     ({"secrets": [{"variable": "1X", "secret": "s", "key": "k"}]}, "secrets.0.variable", "environment variable"),
+    ({"env": {"A": "1"}, "secrets": [{"variable": "A", "secret": "s", "key": "k"}]}, "kubeflow", "set twice"),
     ({"trainer": {"cpu": "8", "memory": "32"}}, "trainer.memory", "16Gi"),
     ({"steps": {"cpu": "two", "memory": "1Gi"}}, "steps.cpu", "500m"),
     ({"host": "localhost:8888"}, "host", "http://"),
@@ -40,7 +41,7 @@ def test_a_mistake_is_one_line_that_names_the_key_and_what_is_wanted(given, key,
     with pytest.raises(SettingsError) as caught:
         load_settings(kubeflow=given)
     message = str(caught.value)
-    assert message.startswith("setting kubeflow.")
+    assert message.startswith("setting kubeflow")
     assert key in message
     assert reason in message
     assert "\n" not in message
