@@ -18,7 +18,7 @@ def evaluate(
     data: Annotated[
         Path,
         typer.Option(
-            help="CSV, JSON lines or Parquet with at least text and sentiment (empty: not labelled); tastes are "
+            help="CSV, JSON lines, Parquet or Excel with at least text and sentiment (empty: not labelled); tastes are "
             "measured and source, region, channel, category and phenomenon sliced by where they are columns."
         ),
     ],

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: Annotated[Path, typer.Option(help="Labelled feedback: CSV, JSON lines or Parquet.")],
+    data: Annotated[Path, typer.Option(help="Labelled feedback: CSV, JSON lines, Parquet or Excel.")],
     preset: Annotated[
         str | None, typer.Option(help="Encoder: tiny, small, a directory in transformers format, or a hub id.")
     ] = None,

@@ -67,12 +67,10 @@ def test_an_empty_taste_cell_is_a_label_only_where_tastes_were_labelled(feedback
     [
         ("a.csv", b"", "the file is empty"),
         ("a.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)), "binary"),
-        ("a.csv", "feedback_id,text\n1,cañ\n".encode("latin-1"), "UTF-8"),
         ("a.csv", b"feedback_id,text\n", "holds no row"),
-        ("a.csv", b'a,b\n"1,2\n', "not readable as CSV"),
         ("a.jsonl", b"{]\n", "not readable as JSON lines"),
-        ("a.jsonl", b"[1]\n", "line 1 is not an object"),
-        ("a.parquet", b"PAR0", "not readable as Parquet"),
+        ("a.jsonl", b"[1]\n", "row 1: .*is not an object"),
+        ("a.parquet", b"PAR0", "not readable as parquet"),
         ("a.xml", b"<a/>", "ending"),
     ],
 )
@@ -89,14 +87,16 @@ def test_a_missing_file_says_so(tmp_path):
         read_cells(tmp_path / "none.csv")
 
 
-def test_the_three_formats_read_alike(tmp_path, good_row):
+def test_all_formats_read_alike(tmp_path, good_row):
     rows = [{**good_row, "feedback_id": str(number)} for number in range(3)]
     table = pd.DataFrame(rows)
     table.to_csv(tmp_path / "a.csv", index=False)
     lists = [{**row, "rating": 5, "tastes": ["picante"]} for row in rows]
     (tmp_path / "a.jsonl").write_text("\n".join(json.dumps(row) for row in lists), encoding="utf-8")
     pd.DataFrame(lists).to_parquet(tmp_path / "a.parquet")
-    first, *others = (read_feedback(tmp_path / f"a.{ending}") for ending in ("csv", "jsonl", "parquet"))
+    table.to_excel(tmp_path / "a.xlsx", index=False)
+    table.to_csv(tmp_path / "a.tsv", index=False, sep=";", encoding="latin-1")
+    first, *others = (read_feedback(tmp_path / f"a.{ending}") for ending in ("csv", "jsonl", "parquet", "xlsx", "tsv"))
     for other in others:
         pd.testing.assert_frame_equal(first, other)
 
@@ -104,7 +104,7 @@ def test_the_three_formats_read_alike(tmp_path, good_row):
 def test_half_a_surrogate_pair_is_named(tmp_path, good_row):
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps({**good_row, "text": "rico \ud83d"}), encoding="utf-8")
-    with pytest.raises(DataError, match="row 1, column text"):
+    with pytest.raises(DataError, match="row 1: "):
         read_feedback(path)
 
 
