@@ -1,4 +1,4 @@
-"""After an ingest, no file of the state holds what was personal in it: the labelled comments, whole or cut to pieces."""
+"""After an ingest no file of the state holds what was personal in it: the labelled comments, whole or in pieces."""
 
 import json
 import re
