@@ -1,10 +1,18 @@
 """Arguments of a compiled pipeline, checked before anything is sent."""
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from pipelines.kubeflow.post_compile.graph import Ir
 from sazon.errors import UserError
+
+_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
+    "NUMBER_INTEGER": int,
+    "NUMBER_DOUBLE": (int, float),
+    "BOOLEAN": bool,
+    "LIST": list,
+    "STRUCT": dict,
+}
 
 
 def parse_arguments(ir: Ir, given: list[str]) -> dict[str, Any]:
@@ -39,8 +47,7 @@ def _convert(name: str, text: str, kind: str) -> Any:
         value = json.loads(text)
     except json.JSONDecodeError:
         value = None
-    wanted = {"NUMBER_INTEGER": int, "NUMBER_DOUBLE": (int, float), "BOOLEAN": bool, "LIST": list, "STRUCT": dict}[kind]
-    if not isinstance(value, wanted) or (isinstance(value, bool) and kind != "BOOLEAN"):
+    if not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "BOOLEAN"):
         raise UserError(f'argument {name}: "{text}" is no {kind.lower().replace("number_", "")} (as JSON has it)')
     return value
 

@@ -17,6 +17,7 @@ from sazon.cli import (
     label,
     lineage,
     models,
+    pipeline,
     pretrain,
     rollout,
     serve,
@@ -40,6 +41,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(features.app, name="features")
 app.add_typer(label.app, name="label")
 app.add_typer(models.app, name="models")
+app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(rollout.app, name="rollout")
 app.command("up")(up.up)
 app.command("ingest")(ingest.ingest)
