@@ -20,6 +20,7 @@ from sazon.registry import CHAMPION, Registry, Version
 from sazon.schema import MODEL_NAME, TASTES
 from sazon.settings import RolloutSettings, Settings
 from serving.rollout.controller import Controller
+from serving.rollout.documents import FileDocument
 from serving.rollout.publishing import publish
 from serving.rollout.server_control import PolledServers
 from serving.rollout.store import Rollout, RolloutStore
@@ -241,7 +242,7 @@ class Stack:
         publish(self.models / "champion", 1, Home(self.home).served)
         base_path = Home(self.home).served / MODEL_NAME
         if self.config_file is not None:
-            PolledServers((), str(base_path), self.config_file).assign([1], {})
+            PolledServers(tuple, str(base_path), FileDocument(self.config_file)).assign([1], {})
         self.server, self.grpc = start_model_server(base_path, config_file=self.config_file)
         self.gateway, self.url = start_gateway(self.grpc, Home(self.home).traffic)
         return self

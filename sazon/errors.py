@@ -10,6 +10,7 @@
     ├── RegistryError               the model registry lacks what was asked for, or cannot be reached
     └── ServingError                a server did not start, or did not answer
         ├── RolloutRunning          another process rolls out on the same state
+        ├── DamagedTraffic          what says which version answers is no such thing
         └── ClusterError            the Kubernetes API refused something, or cannot be reached
 
 A message is one line for a terminal: what, where, what to do.
@@ -62,6 +63,10 @@ class ServingError(SazonError):
 
 class RolloutRunning(ServingError):
     """Another process rolls out on the same state."""
+
+
+class DamagedTraffic(ServingError):
+    """What says which version answers holds something else."""
 
 
 class ClusterError(ServingError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sazon.errors import ClusterError
 
 if TYPE_CHECKING:
-    from kubernetes.client import ApiClient, CoreV1Api, CustomObjectsApi, DiscoveryV1Api
+    from kubernetes.client import ApiClient, CoreV1Api, CustomObjectsApi
 
 TIMEOUT_S: Final = 10.0
 _ATTEMPTS: Final = 5
@@ -69,13 +69,6 @@ class Cluster:
         from kubernetes.client import CoreV1Api
 
         return CoreV1Api(self._client)
-
-    @cached_property
-    def discovery(self) -> "DiscoveryV1Api":
-        """EndpointSlices."""
-        from kubernetes.client import DiscoveryV1Api
-
-        return DiscoveryV1Api(self._client)
 
     @cached_property
     def objects(self) -> "CustomObjectsApi":

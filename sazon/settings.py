@@ -228,7 +228,7 @@ class GatewaySettings(_Section):
     host: str = "127.0.0.1"
     port: Port = 8080
     workers: int = Field(1, ge=1, description="processes")
-    max_in_flight: int = Field(32, ge=1, description="predictions that one process works on at once; more get 429")
+    max_in_flight: int = Field(32, ge=1, description="predictions worked on at once, by all processes; more get 429")
     timeout_s: float = Field(5.0, gt=0, description="longest time for one answer; clients may ask for less")
     recent_texts: int = Field(0, ge=0, description="so many of the latest are kept, redacted, for replays; 0: none")
     traffic_file: Path | None = Field(
@@ -274,13 +274,21 @@ class RolloutSettings(_Section):
     replay_slowdown: float = Field(1.5, ge=1, description="median of the replay over the champion's, at most")
     memory_growth: float = Field(1.5, ge=1, description="memory of the loaded model over the champion's, at most")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _a_kubelet_takes_its_time(cls, given: Any) -> Any:
+    @model_validator(mode="after")
+    def _a_cluster_is_asked_where_its_pods_are(self) -> Self:
+        if self.cluster and (self.model_servers or self.metrics_urls or self.model_config_file):
+            raise ValueError(
+                "with cluster, pods are found by its API: want no model_servers, model_config_file, metrics_urls"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_kubelet_takes_its_time(self) -> Self:
         """It writes a changed ConfigMap into its pods within a minute and a half."""
-        if isinstance(given, dict) and given.get("cluster"):
-            return {"load_timeout_s": 900.0, "settle_s": 120.0, **given}
-        return given
+        for name, value in (("load_timeout_s", 900.0), ("settle_s", 120.0)) if self.cluster else ():
+            if name not in self.model_fields_set:
+                object.__setattr__(self, name, value)
+        return self
 
     @model_validator(mode="after")
     def _steps_rise_and_leave_a_control_group(self) -> Self:

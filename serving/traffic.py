@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from sazon.errors import ServingError
+from sazon.errors import DamagedTraffic
 from sazon.home import write_atomically
 
 STABLE: Final = "stable"
@@ -32,19 +32,33 @@ class Traffic:
     shadow_share: float = 0.0
 
     @classmethod
+    def parse(cls, text: str, place: object) -> "Traffic":
+        """What was written at a place.
+
+        Raises:
+            DamagedTraffic: it is no traffic.
+        """
+        try:
+            return cls(**json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise DamagedTraffic(f"{place} is damaged: {error}; `sazon doctor` writes it anew") from None
+
+    @classmethod
     def read(cls, path: Path) -> "Traffic":
         """The file's, or that of a server without rollout where there is no file.
 
         Raises:
-            ServingError: the file is damaged.
+            DamagedTraffic: the file holds something else.
         """
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
+            return cls.parse(path.read_text(encoding="utf-8"), path)
         except FileNotFoundError:
             return cls()
-        except (ValueError, TypeError) as error:
-            raise ServingError(f"{path} is damaged: {error}; `sazon doctor` writes it anew") from None
+
+    def as_text(self) -> str:
+        """As `parse` reads it."""
+        return json.dumps(asdict(self), indent=2) + "\n"
 
     def write(self, path: Path) -> None:
         """Replaces the file whole."""
-        write_atomically(path, json.dumps(asdict(self), indent=2) + "\n")
+        write_atomically(path, self.as_text())

@@ -66,11 +66,12 @@ def start(
 @app.command()
 def status(as_json: Json = False) -> None:
     """Where the current or last rollout stands, and who answers."""
-    from serving.rollout.workplace import describe
+    from serving.rollout.workplace import connect, describe, read_traffic, traffic_documents
     from serving.traffic import Traffic
 
     settings = _settings()
-    last, traffic = _store(settings).last(), Traffic.read(settings.state.traffic)
+    last = _store(settings).last()
+    traffic = read_traffic(traffic_documents(settings, connect(settings))[0]) or Traffic()
     if as_json:
         typer.echo(json.dumps({"rollout": _as_dict(last), "traffic": asdict(traffic)}, ensure_ascii=False))
         return

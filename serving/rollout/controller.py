@@ -51,7 +51,7 @@ class Controller:
         Raises:
             UserError: the version was rejected by its gates, or is the champion.
             RegistryError: there is no such version.
-            ServingError: a rollout is unfinished.
+            ServingError: a rollout is unfinished, or the cluster would refuse it.
         """
         registry = self._place.registry
         wanted = registry.resolve(f"models:/{MODEL_NAME}/{version}")
@@ -60,6 +60,7 @@ class Controller:
             raise UserError(f"version {version} was rejected: {wanted.reason}")
         if champion is not None and champion.number == version:
             raise UserError(f"version {version} is the champion already")
+        self._place.rehearse()
         plan = make_plan(self._place.settings.rollout, champion.number if champion else None)
         return self._store.begin(self._new(version, plan, by))
 
@@ -68,11 +69,12 @@ class Controller:
 
         Raises:
             RegistryError: there is none.
-            ServingError: a rollout is unfinished.
+            ServingError: a rollout is unfinished, or the cluster would refuse it.
         """
         previous = self._place.registry.with_alias(PREVIOUS)
         if previous is None:
             raise RegistryError("no previous version to go back to (any other: sazon rollout VERSION)")
+        self._place.rehearse()
         return self._store.begin(self._new(previous.number, (REVERT,), by))
 
     def run(self, rollout: Rollout) -> Rollout:

@@ -1,20 +1,21 @@
-"""Checks that registry, served directory, model servers, traffic file and rollout state agree; repairs what does not.
+"""Checks that registry, served directory, model servers, traffic and rollout state agree; repairs what does not.
 
 The registry's alias `champion` is what the others are held to: it moves last in a promotion but for the log.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sazon.errors import SazonError, ServingError
+from sazon.errors import DamagedTraffic, ServingError
 from sazon.home import remove_partials
 from sazon.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry
 from sazon.schema import MODEL_NAME
 from serving.rollout.publishing import publish, retire, verify
 from serving.rollout.server_control import AVAILABLE, hold
 from serving.rollout.store import RolloutStore
-from serving.rollout.workplace import Workplace
+from serving.rollout.workplace import Workplace, read_traffic
 from serving.traffic import STABLE, Traffic
 
 
@@ -79,21 +80,30 @@ def _check_served(place: Workplace, champion: int) -> Iterator[Finding]:
 
 
 def _check_traffic(place: Workplace, champion: int) -> Iterator[Finding]:
-    path = place.settings.state.traffic
-    if not path.exists():
+    if not _is_controlled(place):
         return
     wanted = Traffic(stable=champion)
-    try:
-        found = Traffic.read(path)
-    except SazonError:
-        yield Finding("traffic", f"{path} is damaged", lambda: wanted.write(path))
-        return
-    if found != wanted:
-        yield Finding("traffic", f"{path} says {found}, want version {champion} alone", lambda: wanted.write(path))
+    for document in place.traffic:
+        try:
+            found = read_traffic(document)
+        except DamagedTraffic:
+            problem = f"{document} is damaged"
+        else:
+            problem = f"{document} says {found or 'nothing'}, want version {champion} alone"
+            if found == wanted:
+                continue
+        yield Finding("traffic", problem, lambda document=document: document.change(lambda _: wanted.as_text()))  # type: ignore[misc]
+
+
+def _is_controlled(place: Workplace) -> bool:
+    """Whether a rollout has ever said who answers."""
+    with contextlib.suppress(DamagedTraffic):
+        return any(read_traffic(document) is not None for document in place.traffic)
+    return True
 
 
 def _check_servers(place: Workplace, champion: int) -> Iterator[Finding]:
-    servers, controlled = place.servers, place.settings.state.traffic.exists()
+    servers, controlled = place.servers, _is_controlled(place)
     try:
         state = servers.states().get(champion)
         label = servers.labelled(STABLE)

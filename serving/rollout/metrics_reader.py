@@ -4,7 +4,7 @@ import json
 import urllib.parse
 import urllib.request
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -30,14 +30,14 @@ class MetricsReader(Protocol):
 class GatewayReader:
     """Reads `/metrics` of every gateway; one that is away is left out, unless all are."""
 
-    def __init__(self, urls: tuple[str, ...]) -> None:
+    def __init__(self, urls: Callable[[], Sequence[str]]) -> None:
         self._urls = urls
 
     def read(self) -> Reading:
         """See `MetricsReader`."""
         found: dict[str, Mapping[Series, float]] = {}
         problem = "no gateway is named in rollout.metrics_urls"
-        for url in self._urls:
+        for url in self._urls():
             try:
                 found[url] = _sum_series(_samples(_get(url).decode()))
             except (OSError, ValueError) as error:

@@ -1,18 +1,19 @@
 """Tells model servers which versions to hold and what to call them, by TensorFlow Serving's own means."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import grpc
 
 from sazon.errors import ServingError
-from sazon.home import write_atomically
 from sazon.schema import MODEL_NAME
+from serving.rollout.documents import Document
 
 _TIMEOUT_S: Final = 30.0
 _CHANNEL_OPTIONS: Final = (("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000))
+Addresses = Callable[[], Sequence[str]]
+"""`host:port` of the gRPC of every replica, as they are now."""
 AVAILABLE: Final = "AVAILABLE"
 END: Final = "END"
 
@@ -26,7 +27,13 @@ class VersionState:
 
 
 class ModelServers(Protocol):
-    """All replicas that serve the model."""
+    """All replicas that serve the model.
+
+    Attributes:
+        addresses: where they are.
+    """
+
+    addresses: Addresses
 
     def assign(self, versions: Sequence[int], labels: Mapping[str, int]) -> None:
         """Asks for exactly these versions and labels; a label's version must be available already.
@@ -72,8 +79,8 @@ class ReloadedServers:
     alone.
     """  # noqa: D205
 
-    def __init__(self, addresses: Sequence[str], base_path: str) -> None:
-        self._addresses, self._base_path = addresses, base_path
+    def __init__(self, addresses: Addresses, base_path: str) -> None:
+        self.addresses, self._base_path = addresses, base_path
 
     def assign(self, versions: Sequence[int], labels: Mapping[str, int]) -> None:
         """See `ModelServers`."""
@@ -81,51 +88,60 @@ class ReloadedServers:
 
         request = ReloadConfigRequest()
         _describe(request.config.model_config_list.config.add(), self._base_path, versions, labels)
-        for address in self._addresses:
+        for address in self.addresses():
             response = _ask(address, "HandleReloadConfigRequest", request)
             if response.status.error_code:
                 raise ServingError(f"model server {address}: {response.status.error_message}")
 
     def states(self) -> dict[int, VersionState]:
         """See `ModelServers`."""
-        return _least_states(self._addresses)
+        return _least_states(self.addresses)
 
     def labelled(self, label: str) -> int | None:
         """See `ModelServers`."""
-        return _common_label(self._addresses, label)
+        return _common_label(self.addresses, label)
 
 
 class PolledServers:
     """Writes the model config file that every replica polls (`--model_config_file_poll_wait_seconds`).
 
-    Other models of the file stay as they are. The file may be what becomes a ConfigMap. Without
-    `--allow_version_labels_for_unavailable_models` a server does not start on a file with labels.
+    Other models of the file stay as they are. Without `--allow_version_labels_for_unavailable_models` a server does
+    not start on a file with labels.
     """
 
-    def __init__(self, addresses: Sequence[str], base_path: str, config_file: Path) -> None:
-        self._addresses, self._base_path, self._file = addresses, base_path, config_file
+    def __init__(self, addresses: Addresses, base_path: str | None, config: Document) -> None:
+        """`base_path` None: what the file says already."""
+        self.addresses, self._base_path, self._config = addresses, base_path, config
 
     def assign(self, versions: Sequence[int], labels: Mapping[str, int]) -> None:
         """See `ModelServers`; the servers follow at their next poll."""
+        self._config.change(lambda text: self._edit(text or "", versions, labels))
+
+    def _edit(self, text: str, versions: Sequence[int], labels: Mapping[str, int]) -> str:
         from google.protobuf import text_format
         from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
         config = ModelServerConfig()
-        if self._file.exists():
-            text_format.Parse(self._file.read_text(encoding="utf-8"), config)
+        try:
+            text_format.Parse(text, config)
+        except text_format.ParseError as error:
+            raise ServingError(f"{self._config} is damaged: {error}; write it anew or remove it") from None
         models = config.model_config_list.config
+        base_path = self._base_path or next((model.base_path for model in models if model.name == MODEL_NAME), None)
+        if base_path is None:
+            raise ServingError(f"{self._config} names no base_path of {MODEL_NAME} (or set rollout.model_base_path)")
         for place in [place for place, model in enumerate(models) if model.name == MODEL_NAME]:
             del models[place]
-        _describe(models.add(), self._base_path, versions, labels)
-        write_atomically(self._file, text_format.MessageToString(config))
+        _describe(models.add(), base_path, versions, labels)
+        return str(text_format.MessageToString(config))
 
     def states(self) -> dict[int, VersionState]:
         """See `ModelServers`."""
-        return _least_states(self._addresses)
+        return _least_states(self.addresses)
 
     def labelled(self, label: str) -> int | None:
         """See `ModelServers`."""
-        return _common_label(self._addresses, label)
+        return _common_label(self.addresses, label)
 
 
 def _describe(model: Any, base_path: str, versions: Sequence[int], labels: Mapping[str, int]) -> None:
@@ -135,20 +151,18 @@ def _describe(model: Any, base_path: str, versions: Sequence[int], labels: Mappi
         model.version_labels[label] = version
 
 
-def _least_states(addresses: Sequence[str]) -> dict[int, VersionState]:
+def _least_states(addresses: Addresses) -> dict[int, VersionState]:
     from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, ModelVersionStatus
 
     request = GetModelStatusRequest()
     request.model_spec.name = MODEL_NAME
-    everywhere: list[dict[int, VersionState]] = []
-    for address in addresses:
-        found = _ask(address, "GetModelStatus", request, absent=grpc.StatusCode.NOT_FOUND)
-        everywhere.append(
-            {
-                item.version: VersionState(ModelVersionStatus.State.Name(item.state), item.status.error_message)
-                for item in (found.model_version_status if found is not None else ())
-            }
-        )
+    everywhere: list[dict[int, VersionState]] = [
+        {
+            item.version: VersionState(ModelVersionStatus.State.Name(item.state), item.status.error_message)
+            for item in (found.model_version_status if found is not None else ())
+        }
+        for found in _ask_all(addresses, "GetModelStatus", request, grpc.StatusCode.NOT_FOUND)
+    ]
     nowhere = VersionState("UNKNOWN")
     versions = {version for states in everywhere for version in states}
     return {
@@ -160,17 +174,27 @@ def _least_states(addresses: Sequence[str]) -> dict[int, VersionState]:
     }
 
 
-def _common_label(addresses: Sequence[str], label: str) -> int | None:
+def _common_label(addresses: Addresses, label: str) -> int | None:
     from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest
 
     request = GetModelMetadataRequest()
     request.model_spec.name, request.model_spec.version_label = MODEL_NAME, label
     request.metadata_field.append("signature_def")
-    found = set()
-    for address in addresses:
-        response = _ask(address, "GetModelMetadata", request, absent=grpc.StatusCode.INVALID_ARGUMENT)
-        found.add(response.model_spec.version.value if response is not None else None)
+    found = {
+        response.model_spec.version.value if response is not None else None
+        for response in _ask_all(addresses, "GetModelMetadata", request, grpc.StatusCode.INVALID_ARGUMENT)
+    }
     return found.pop() if len(found) == 1 else None
+
+
+def _ask_all(addresses: Addresses, method: str, request: Any, absent: grpc.StatusCode) -> Iterator[Any]:
+    """What each replica answers; one that was taken away while it was asked does not count."""
+    for address in addresses():
+        try:
+            yield _ask(address, method, request, absent)
+        except ServingError:
+            if address in addresses():
+                raise
 
 
 def _ask(address: str, method: str, request: Any, absent: grpc.StatusCode | None = None) -> Any:

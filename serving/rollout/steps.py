@@ -13,7 +13,7 @@ from serving.rollout.replay import complaint, read_texts, replay
 from serving.rollout.server_control import AVAILABLE, END, VersionState, hold
 from serving.rollout.store import Rollout, now
 from serving.rollout.verification import verify_apart
-from serving.rollout.workplace import Failed, Passed, Result, Waiting, Workplace, addresses
+from serving.rollout.workplace import Failed, Passed, Result, Waiting, Workplace
 from serving.traffic import CANARY, STABLE, Traffic
 
 _MEMORY_SLACK_MIB = 64.0
@@ -72,7 +72,7 @@ def replay_texts(place: Workplace, rollout: Rollout) -> Result:
     if not hold(place.servers, list(labels.values()), labels):
         return Waiting({}, "a model server was away")
     place.tell(f"replaying {len(texts)} texts")
-    figures = replay(addresses(place.settings)[0], rollout.champion, rollout.version, texts)
+    figures = replay(place.servers.addresses()[0], rollout.champion, rollout.version, texts)
     if figures["champion_failed"] == len(texts):
         return Waiting({}, "the model server is away")
     problem = complaint(figures, settings)

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from sazon.kubernetes_api import Cluster
 from sazon.registry import Registry
 from sazon.schema import MODEL_NAME
 from sazon.settings import Settings
+from serving.rollout.cluster import GATEWAY, MODEL_CONFIG, MODEL_SERVER, TRAFFIC, ConfigMapDocument, ReadyPods, rehearse
+from serving.rollout.documents import Document, FileDocument
 from serving.rollout.metrics_reader import GatewayReader, MetricsReader, PrometheusReader
 from serving.rollout.server_control import ModelServers, PolledServers, ReloadedServers
 from serving.traffic import Traffic
@@ -22,6 +25,7 @@ class Workplace:
         servers: the model servers.
         reader: of the gateways' counters.
         tell: is called before each action with what is about to be done.
+        cluster: where servers and gateways are pods; None: where the settings say.
     """
 
     settings: Settings
@@ -29,25 +33,35 @@ class Workplace:
     servers: ModelServers
     reader: MetricsReader
     tell: Callable[[str], None]
+    cluster: Cluster | None = None
 
     @classmethod
     def of(cls, settings: Settings, registry: Registry, tell: Callable[[str], None]) -> "Workplace":
         """Reader and servers as the settings say."""
-        chosen = settings.rollout
-        reader: MetricsReader
-        if chosen.prometheus_url:
-            reader = PrometheusReader(chosen.prometheus_url)
-        else:
-            local = f"http://{settings.gateway.host}:{settings.gateway.port}/metrics"
-            reader = GatewayReader(chosen.metrics_urls or (local,))
-        return cls(settings, registry, _servers(settings), reader, tell)
+        cluster = connect(settings)
+        return cls(settings, registry, _servers(settings, cluster), _reader(settings, cluster), tell, cluster)
+
+    @property
+    def traffic(self) -> tuple[Document, ...]:
+        """Where it is written who answers."""
+        return traffic_documents(self.settings, self.cluster)
 
     def route(self, traffic: Traffic) -> None:
-        """Writes the traffic file, where it says something else."""
-        path = self.settings.state.traffic
-        if not path.exists() or Traffic.read(path) != traffic:
+        """Writes who answers, where something else is written."""
+        stale = [document for document in self.traffic if read_traffic(document) != traffic]
+        if stale:
             self.tell(f"traffic: {describe(traffic)}")
-            traffic.write(path)
+        for document in stale:
+            document.change(lambda _: traffic.as_text())
+
+    def rehearse(self) -> None:
+        """Finds out early what a rollout would be refused later.
+
+        Raises:
+            ClusterError: the account lacks a right, or something is not there.
+        """
+        if self.cluster is not None:
+            rehearse(self.cluster)
 
 
 @dataclass(frozen=True)
@@ -78,9 +92,33 @@ class Waiting:
 Result = Passed | Failed | Waiting
 
 
-def addresses(settings: Settings) -> tuple[str, ...]:
-    """Where the model servers listen for gRPC."""
-    return settings.rollout.model_servers or (f"{settings.serving.host}:{settings.serving.grpc_port}",)
+def connect(settings: Settings) -> Cluster | None:
+    """The cluster that the settings name; None: none.
+
+    Raises:
+        ClusterError: there is no kubeconfig and no service account.
+    """
+    return Cluster.connect(settings.kubeflow.namespace, settings.rollout.context) if settings.rollout.cluster else None
+
+
+def traffic_documents(settings: Settings, cluster: Cluster | None) -> tuple[Document, ...]:
+    """Where it is written who answers: first what the gateways read, last the state directory, for the pipeline."""
+    kept = FileDocument(settings.state.traffic)
+    if cluster is not None:
+        return ConfigMapDocument(cluster, *TRAFFIC), kept
+    read = settings.gateway.traffic_file
+    return (kept,) if read is None else (FileDocument(read), kept)
+
+
+def read_traffic(document: Document) -> Traffic | None:
+    """Who answers; None where no rollout has ever said so.
+
+    Raises:
+        ServingError: it is damaged, or cannot be reached.
+    """
+    text = document.read()
+    found = Traffic() if text is None else Traffic.parse(text, document)
+    return None if found == Traffic() else found
 
 
 def describe(traffic: Traffic) -> str:
@@ -93,9 +131,24 @@ def describe(traffic: Traffic) -> str:
     return ", ".join(parts)
 
 
-def _servers(settings: Settings) -> ModelServers:
+def _servers(settings: Settings, cluster: Cluster | None) -> ModelServers:
     chosen = settings.rollout
+    if cluster is not None:
+        config = ConfigMapDocument(cluster, *MODEL_CONFIG)
+        return PolledServers(ReadyPods(cluster, *MODEL_SERVER), chosen.model_base_path, config)
+    named = chosen.model_servers or (f"{settings.serving.host}:{settings.serving.grpc_port}",)
     base_path = chosen.model_base_path or str(settings.state.served / MODEL_NAME)
     if chosen.model_config_file is not None:
-        return PolledServers(addresses(settings), base_path, chosen.model_config_file)
-    return ReloadedServers(addresses(settings), base_path)
+        return PolledServers(lambda: named, base_path, FileDocument(chosen.model_config_file))
+    return ReloadedServers(lambda: named, base_path)
+
+
+def _reader(settings: Settings, cluster: Cluster | None) -> MetricsReader:
+    chosen = settings.rollout
+    if chosen.prometheus_url:
+        return PrometheusReader(chosen.prometheus_url)
+    if cluster is not None:
+        gateways = ReadyPods(cluster, *GATEWAY)
+        return GatewayReader(lambda: [f"http://{address}/metrics" for address in gateways()])
+    named = chosen.metrics_urls or (f"http://{settings.gateway.host}:{settings.gateway.port}/metrics",)
+    return GatewayReader(lambda: named)

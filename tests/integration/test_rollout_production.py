@@ -90,7 +90,7 @@ def prometheus(stack, tmp_path):
 def test_prometheus_tells_what_the_gateway_counted_and_nothing_once_it_is_gone(stack, prometheus):
     with Visitors(stack.url, count=2):
         time.sleep(0.5)
-    (direct,) = GatewayReader((f"{stack.url}/metrics",)).read().values()
+    (direct,) = GatewayReader(lambda: [f"{stack.url}/metrics"]).read().values()
     reader = PrometheusReader(prometheus)
     assert wait_until(lambda: list(read(reader).values()) == [direct]), read(reader)
     assert direct

@@ -60,7 +60,7 @@ def api_answer(text: bytes) -> bytes:
 
 
 def test_both_readers_see_the_same(server):
-    (direct,) = GatewayReader((f"{server}/metrics", "http://127.0.0.1:9/metrics")).read().values()
+    (direct,) = GatewayReader(lambda: [f"{server}/metrics", "http://127.0.0.1:9/metrics"]).read().values()
     reading = PrometheusReader(server).read()
     assert reading == {"g:8080": direct}
     figures = Figures(direct)
@@ -72,7 +72,7 @@ def test_both_readers_see_the_same(server):
 
 
 @pytest.mark.parametrize(
-    "reader", [GatewayReader(("http://127.0.0.1:9/metrics",)), PrometheusReader("http://127.0.0.1:9")]
+    "reader", [GatewayReader(lambda: ["http://127.0.0.1:9/metrics"]), PrometheusReader("http://127.0.0.1:9")]
 )
 def test_nothing_to_read_is_an_error(reader):
     with pytest.raises(ServingError, match="cannot be read"):
