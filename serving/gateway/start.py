@@ -18,12 +18,15 @@ def start(settings: Settings, model_grpc: str | None = None, host: str | None = 
         ServingError: the port is taken.
     """
 
+    workers = settings.gateway.workers
+    places = -(-settings.gateway.max_in_flight // workers)
+
     def make_config() -> GatewayConfig:
         return GatewayConfig(
             model_grpc=model_grpc or f"{settings.serving.host}:{settings.serving.grpc_port}",
             model_name=MODEL_NAME,
             timeout_s=settings.gateway.timeout_s,
-            max_in_flight=settings.gateway.max_in_flight,
+            max_in_flight=places,
             feature_reader=_open_features(settings),
             features=settings.state.features,
             traffic=settings.gateway.traffic_file or settings.state.traffic,
@@ -35,10 +38,10 @@ def start(settings: Settings, model_grpc: str | None = None, host: str | None = 
     chosen_host = host or settings.gateway.host
     chosen_port = settings.gateway.port if port is None else port
     # Imported here: which of both it is decides how the metrics library has to be imported.
-    if settings.gateway.workers > 1:
+    if workers > 1:
         from serving.gateway.workers import run_workers
 
-        run_workers(make_config, chosen_host, chosen_port, settings.gateway.workers, settings.gateway.max_in_flight)
+        run_workers(make_config, chosen_host, chosen_port, workers, places)
     else:
         from serving.gateway.server import run
 
