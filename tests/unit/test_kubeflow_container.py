@@ -18,6 +18,7 @@ from pipelines.kubeflow.container.inputs import drop_executor_logs, fill_input_t
 from pipelines.kubeflow.container.outputs import mend_output
 from pipelines.kubeflow.container.parameters import restore_types
 from pipelines.kubeflow.container.places import Places, local_path
+from sazon.errors import UserError
 from sazon.settings import load_settings
 
 MODEL = {"instanceSchema": "title: tfx.Model\ntype: object\n"}
@@ -176,49 +177,82 @@ def test_mlflow_goes_where_the_settings_say():
     }
 
 
-COMMAND = [sys.executable, "-m", "pipelines.kubeflow.container"]
 REMOTE = {"SAZON_MLFLOW__TRACKING_URI": "http://127.0.0.1:9"}
+SCRIPT = """
+import pathlib, sys, time
+from pipelines.kubeflow.container import task
+from pipelines.kubeflow.container.command import main
+from sazon.errors import AnomaliesFound
+
+note = pathlib.Path(sys.argv[1])
+
+def run_task(_):
+    try:
+        note.write_text("started")
+        {body}
+    finally:
+        note.write_text("ended")
+
+task.run_task, task.Task.parse = run_task, lambda argv: None
+sys.exit(main([]))
+"""
+
+
+def start(tmp_path: Path, body: str) -> subprocess.Popen[str]:
+    """The command, around a task that does as the body says."""
+    (tmp_path / "script.py").write_text(SCRIPT.replace("{body}", body))
+    environment = {**os.environ, **REMOTE, "PYTHONPATH": str(Path.cwd())}
+    command = [sys.executable, tmp_path / "script.py", tmp_path / "note"]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment", "code", "line"),
+    ("body", "line", "traceback"),
     [
-        ([], {}, 2, "error: want --executor_class_path and --json_serialized_invocation_args"),
-        ([], {"SAZON_MLFLOWW": "x"}, 2, "error: environment variable SAZON_MLFLOWW is not a setting of Sazón"),
+        ("raise AnomaliesFound('region: odd')", "error: region: odd", False),
+        ("raise KeyError('blessed')", "error: KeyError: 'blessed'", True),
     ],
 )
-def test_a_failure_is_one_line_and_an_exit_code(arguments, environment, code, line):
-    done = subprocess.run(
-        [*COMMAND, *arguments], env={**os.environ, **REMOTE, **environment}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == code
-    assert done.stderr.splitlines()[-1].startswith(line)
-    assert "Traceback" not in done.stderr
+def test_a_failure_ends_in_one_line_and_only_an_unforeseen_one_shows_where(tmp_path, body, line, traceback):
+    child = start(tmp_path, body)
+    _, errors = child.communicate(timeout=60)
+    assert child.returncode == 1
+    assert errors.splitlines()[-1] == line
+    assert ("Traceback" in errors) is traceback
 
 
 def test_sigterm_unwinds_what_the_task_is_doing(tmp_path):
     """A preempted pod has seconds; an MLflow run that is never ended would seem to go on."""
-    (tmp_path / "endless.py").write_text(
-        "import pathlib, sys, time\n"
-        "def run_task(task):\n"
-        "    try:\n"
-        "        pathlib.Path(sys.argv[1]).write_text('started')\n"
-        "        time.sleep(60)\n"
-        "    finally:\n"
-        "        pathlib.Path(sys.argv[1]).write_text('ended')\n"
-        "import pipelines.kubeflow.container.task as task\n"
-        "task.run_task, task.Task.parse = run_task, lambda argv: None\n"
-        "from pipelines.kubeflow.container.command import main\n"
-        "sys.exit(main([]))\n"
-    )
-    note = tmp_path / "note"
-    environment = {**os.environ, **REMOTE, "PYTHONPATH": str(Path.cwd())}
-    child = subprocess.Popen([sys.executable, tmp_path / "endless.py", note], env=environment)
+    child, note = start(tmp_path, "time.sleep(60)"), tmp_path / "note"
     while not note.exists():
         time.sleep(0.05)
     child.send_signal(signal.SIGTERM)
-    assert child.wait(timeout=30) == 143
+    _, errors = child.communicate(timeout=30)
+    assert child.returncode == 143
     assert note.read_text() == "ended"
+    assert errors.splitlines()[-1] == "error: terminated"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "want --executor_class_path and --json_serialized_invocation_args"),
+        (["--executor_class_path=a.B", "--json_serialized_invocation_args={"], "the executor input is not JSON"),
+    ],
+)
+def test_other_arguments_than_the_launchers_are_refused(arguments, line):
+    from pipelines.kubeflow.container.task import Task
+
+    with pytest.raises(UserError, match=line):
+        Task.parse(arguments)
+
+
+def test_a_wrong_setting_of_the_pod_is_named():
+    command = [sys.executable, "-m", "pipelines.kubeflow.container"]
+    environment = {**os.environ, **REMOTE, "SAZON_MLFLOWW": "x"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: environment variable SAZON_MLFLOWW is not a setting of Sazón\n"
 
 
 def test_the_executor_input_is_read_as_the_launcher_writes_it():
