@@ -2,9 +2,10 @@
 
 Written by Katib's published types and by the source of its metrics collector; it was never run on a cluster.
 
-Each trial is a Job that runs `sazon train` on one GPU. Its state is an `emptyDir` with a registry of its own, so that
-trials neither register versions for all to see nor roll anything out; Katib keeps the scores. They are collected from
-the log, where each epoch ends in `eval_score=…`; the time before it is what median stopping goes by.
+Each trial is a Job that runs `sazon train` on the GPUs of a pod, where `kubeflow` of the settings wants such pods. Its
+state is an `emptyDir` with a registry of its own, so that trials neither register versions for all to see nor roll
+anything out; Katib keeps the scores. The claim of the pipeline's state, mounted to be read only, holds the data. Scores
+are collected from the log, where each epoch ends in `eval_score=…`; the time before it is what median stopping goes by.
 """
 
 import json
@@ -16,18 +17,23 @@ from typing import Any, Final
 import yaml
 
 from models.sweeps.search_space import SearchSpace, is_whole
+from pipelines.nodes.checks import check_hardware
+from pipelines.nodes.train_job import USER, pod_resources, pod_toleration
+from sazon.cluster import STATE_PATH
 from sazon.errors import UserError
 from sazon.home import write_atomically
 from sazon.settings import PREFIX, Settings, Span, Tunable
 
 OBJECTIVE: Final = "eval_score"
 _CONTAINER: Final = "train"
-_STATE: Final = "/var/lib/sazon"
-_DATA_CLAIM: Final = "sazon-data"
-_USER: Final = 10001  # as the gateway
+_TRIAL: Final = "/trial"
 _PARALLEL: Final = 2
 _MOST_FAILURES: Final = 3
-_LABELS: Final = {"app.kubernetes.io/name": "sweep", "app.kubernetes.io/part-of": "sazon"}
+_LABELS: Final = {
+    "app.kubernetes.io/name": "trainer",
+    "app.kubernetes.io/component": "sweep",
+    "app.kubernetes.io/part-of": "sazon",
+}
 
 
 def write_experiment(path: Path, image: str, data: Path, settings: Settings, name: str | None = None) -> None:
@@ -41,15 +47,22 @@ def make_experiment(image: str, data: Path, settings: Settings, name: str | None
 
     Args:
         image: of the trials; holds `sazon` and what training needs.
-        data: labelled file as the pods see it; its folder is the mount of the claim `sazon-data`.
+        data: labelled file as the pods see it, on the claim of the state.
         settings: resolved settings; those of training that are not searched go to the trials, too.
         name: of the Experiment.
 
     Raises:
         UserError: the path of the data or the name cannot be used in a cluster.
+        SettingsError: training cannot use the GPUs of a pod.
     """
-    if not data.is_absolute() or data.parent == Path("/"):
-        raise UserError(f"--data {data}: with --katib it is a path in the pods, such as /data/feedback.csv")
+    if not PurePosixPath(data).is_relative_to(STATE_PATH):
+        raise UserError(
+            f"--data {data}: with --katib it is a path in the pods, on the claim {settings.kubeflow.state_claim}, "
+            f"such as {STATE_PATH}/feedback.csv"
+        )
+    if settings.train.nodes > 1:
+        raise UserError(f"train.nodes: {settings.train.nodes}, but a trial of Katib is one pod; set 1")
+    check_hardware(settings)
     name = name or "taste-sweep"
     if not re.fullmatch(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", name):
         raise UserError(f'--name "{name}": Katib wants lower-case letters, digits and "-", at most 40')
@@ -57,7 +70,7 @@ def make_experiment(image: str, data: Path, settings: Settings, name: str | None
     return {
         "apiVersion": "kubeflow.org/v1beta1",
         "kind": "Experiment",
-        "metadata": {"name": name, "labels": _LABELS},
+        "metadata": {"name": name, "namespace": settings.kubeflow.namespace, "labels": _LABELS},
         "spec": {
             "objective": {
                 "type": "maximize",
@@ -110,36 +123,32 @@ def _parameter(name: Tunable, span: Span) -> dict[str, Any]:
 
 
 def _job(image: str, data: Path, settings: Settings, space: SearchSpace) -> dict[str, Any]:
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "spec": {
-            "backoffLimit": 0,
-            "template": {
-                "metadata": {"labels": _LABELS},
-                "spec": {
-                    "restartPolicy": "Never",
-                    "automountServiceAccountToken": False,
-                    # Sazón refuses SAZON_… variables that are not settings; a Service named sazon-… would bring some.
-                    "enableServiceLinks": False,
-                    "securityContext": {
-                        "runAsNonRoot": True,
-                        "runAsUser": _USER,
-                        "runAsGroup": _USER,
-                        "fsGroup": _USER,
-                        "seccompProfile": {"type": "RuntimeDefault"},
-                    },
-                    "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
-                    "containers": [_container(image, data, settings, space)],
-                    "volumes": [
-                        {"name": "state", "emptyDir": {"sizeLimit": "20Gi"}},
-                        {"name": "tmp", "emptyDir": {"sizeLimit": "5Gi"}},
-                        {"name": "data", "persistentVolumeClaim": {"claimName": _DATA_CLAIM, "readOnly": True}},
-                    ],
-                },
-            },
+    kubeflow = settings.kubeflow
+    pod = {
+        "restartPolicy": "Never",
+        "serviceAccountName": "trainer",
+        "automountServiceAccountToken": False,
+        # Sazón refuses SAZON_… variables that are not settings; a Service named sazon-… would bring some.
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
         },
+        "nodeSelector": kubeflow.node_selector,
+        "tolerations": [pod_toleration(one) for one in kubeflow.tolerations],
+        "containers": [_container(image, data, settings, space)],
+        "volumes": [
+            {"name": "trial", "emptyDir": {"sizeLimit": "20Gi"}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": "5Gi"}},
+            {"name": "state", "persistentVolumeClaim": {"claimName": kubeflow.state_claim, "readOnly": True}},
+        ],
     }
+    template = {"metadata": {"labels": _LABELS}, "spec": pod}
+    return {"apiVersion": "batch/v1", "kind": "Job", "spec": {"backoffLimit": 0, "template": template}}
 
 
 def _container(image: str, data: Path, settings: Settings, space: SearchSpace) -> dict[str, Any]:
@@ -151,19 +160,16 @@ def _container(image: str, data: Path, settings: Settings, space: SearchSpace) -
         "command": ["sazon", "--timestamps"],
         "args": ["train", "--data", path, "--no-cache"],
         "env": [{"name": key, "value": value} for key, value in _environment(settings, space).items()],
-        "resources": {
-            "requests": {"cpu": "4", "memory": "16Gi"},
-            "limits": {"memory": "16Gi", "nvidia.com/gpu": 1},
-        },
+        "resources": pod_resources(settings.kubeflow),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
         "volumeMounts": [
-            {"name": "state", "mountPath": _STATE},
+            {"name": "trial", "mountPath": _TRIAL},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
-            {"name": "data", "mountPath": str(PurePosixPath(data.parent)), "readOnly": True},
+            {"name": "state", "mountPath": STATE_PATH, "readOnly": True},
         ],
     }
 
@@ -177,8 +183,8 @@ def _environment(settings: Settings, space: SearchSpace) -> dict[str, str]:
         "encoder": settings.encoder.model_dump(mode="json") if settings.encoder else {},
     }
     return {
-        f"{PREFIX}HOME": _STATE,
-        "HOME": _STATE,
+        f"{PREFIX}HOME": _TRIAL,
+        "HOME": _TRIAL,
         f"{PREFIX}PRESET": settings.preset,
         **{f"{PREFIX}{name.upper()}": json.dumps(values) for name, values in sections.items() if values},
         **{f"{PREFIX}TRAIN__{name.upper()}": f"${{trialParameters.{name}}}" for name in space.spans},

@@ -15,20 +15,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import keras
-import numpy as np
-
-from models.bert.precision import resolve_precision
-from models.bert.taste_model import TasteModel
 from models.inputs.example_store import ExampleStore
 from models.training.fitting import Fitted, Observer, Trainer
+from models.training.handover import read_job, read_result, write_job, write_result
 from models.training.state import Epoch, TrainingState
+from models.training.store import ObjectStore
 from sazon.errors import SazonError, SettingsError
 from sazon.memory import keep_freed_memory
 from sazon.processes import die_with_parent
-from sazon.settings import EncoderSettings, TrainSettings
 
 _INSTALL = {"tensorflow": "tensorflow", "jax": '"jax[cpu]" (with an NVIDIA GPU: "jax[cuda12]")', "torch": "torch"}
+_PLACES = "places.json"
 _ROOT = Path(__file__).parents[2]
 _STOP_S = 10.0
 
@@ -45,25 +42,22 @@ def fit_elsewhere(trainer: Trainer) -> Fitted:
         raise SettingsError(f"train.backend: {backend} is not installed here; pip install {_INSTALL[backend]}")
     with tempfile.TemporaryDirectory(prefix="sazon-backend-") as name:
         folder = Path(name)
-        _write_job(trainer, folder)
+        write_job(trainer, folder)
+        _write_places(trainer, folder)
         _run(backend, folder, trainer.observer)
-        return _read_result(trainer, folder)
+        return read_result(trainer, folder)
 
 
-def _write_job(trainer: Trainer, folder: Path) -> None:
-    job = {
+def _write_places(trainer: Trainer, folder: Path) -> None:
+    state = trainer.state
+    places = {
         "train": str(trainer.train.folder.resolve()),
         "held_out": str(trainer.held_out.folder.resolve()),
-        "vocabulary": trainer.vocabulary,
-        "mask_id": trainer.mask_id,
-        "size": trainer.size.model_dump(),
-        "settings": trainer.settings.model_dump(),
-        "state": [str(trainer.state.path.resolve()), trainer.state.interval_s] if trainer.state else None,
-        "note": dict(trainer.note or {}),
+        "state": str(state.path.resolve()) if state else None,
+        "interval_s": state.interval_s if state else None,
+        "store": state.store.address if state and state.store else None,
     }
-    (folder / "job.json").write_text(json.dumps(job))
-    weights: dict[str, Any] = dict(trainer.weights or {})
-    np.savez(folder / "weights.npz", **weights)
+    (folder / _PLACES).write_text(json.dumps(places))
 
 
 def _run(backend: str, folder: Path, observer: Observer) -> None:
@@ -107,42 +101,18 @@ def _pass_on(line: str, observer: Observer) -> None:
         observer.on_epoch(Epoch(**json.loads(line)["epoch"]))
 
 
-def _read_result(trainer: Trainer, folder: Path) -> Fitted:
-    precision = resolve_precision(trainer.settings.precision)
-    model = TasteModel(trainer.vocabulary, trainer.size, trainer.settings, precision)
-    result = json.loads((folder / "result.json").read_text())
-    with np.load(folder / "fitted.npz") as values:
-        for index, variable in enumerate(model.weights):
-            variable.assign(values[str(index)])
-    epochs = [Epoch(**epoch) for epoch in result["epochs"]]
-    return Fitted(model, result["thresholds"], result["temperature"], epochs)
-
-
 def _train_job(folder: Path) -> None:
     """The child's part."""
-    job = json.loads((folder / "job.json").read_text())
-    with np.load(folder / "weights.npz") as stored:
-        weights = {name: stored[name] for name in stored.files}
-    fitted = Trainer(
-        ExampleStore(Path(job["train"])),
-        ExampleStore(Path(job["held_out"])),
-        job["vocabulary"],
-        job["mask_id"],
-        EncoderSettings.model_validate(job["size"]),
-        TrainSettings.model_validate(job["settings"]),
-        weights=weights or None,
-        state=TrainingState(Path(job["state"][0]), job["state"][1]) if job["state"] else None,
-        observer=Observer(lambda done: _say(batches=done), lambda epoch: _say(epoch=asdict(epoch))),
-        note=job["note"],
+    places = json.loads((folder / _PLACES).read_text())
+    store = ObjectStore(places["store"]) if places["store"] else None
+    fitted = read_job(
+        folder,
+        ExampleStore(Path(places["train"])),
+        ExampleStore(Path(places["held_out"])),
+        TrainingState(Path(places["state"]), places["interval_s"], store) if places["state"] else None,
+        Observer(lambda done: _say(batches=done), lambda epoch: _say(epoch=asdict(epoch))),
     ).fit()
-    values = {str(index): keras.ops.convert_to_numpy(one) for index, one in enumerate(fitted.model.weights)}
-    np.savez(folder / "fitted.npz", **values)
-    result = {
-        "thresholds": [float(one) for one in fitted.thresholds],
-        "temperature": float(fitted.temperature),
-        "epochs": [asdict(epoch) for epoch in fitted.epochs],
-    }
-    (folder / "result.json").write_text(json.dumps(result))
+    write_result(fitted, folder)
 
 
 def _say(**news: Any) -> None:

@@ -1,6 +1,11 @@
-"""Training on several devices of one machine: each takes its share of every batch's rows, gradients are summed."""
+"""Training on several devices, of one machine or of several: each takes its share of every batch's rows.
+
+Gradients are summed. All machines make the same batches, so that only gradients and scores travel.
+"""
 
 import contextlib
+import os
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -19,13 +24,14 @@ def device_scope(settings: TrainSettings) -> contextlib.AbstractContextManager[A
     Raises:
         SettingsError: there are fewer devices, or this way to train works on one alone.
     """
-    if settings.devices == 1:
+    if settings.devices == settings.nodes == 1:
         return contextlib.nullcontext()
     backend = keras.backend.backend()
     if backend != "tensorflow":
-        raise SettingsError(
-            f"train.devices: {settings.devices} needs train.backend tensorflow, not {backend}; or set 1"
-        )
+        setting = f"nodes: {settings.nodes}" if settings.nodes > 1 else f"devices: {settings.devices}"
+        raise SettingsError(f"train.{setting} needs train.backend tensorflow, not {backend}; or set 1")
+    if settings.nodes > 1:
+        return _scope_of_nodes(settings)
     import tensorflow as tf
 
     here = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -34,9 +40,54 @@ def device_scope(settings: TrainSettings) -> contextlib.AbstractContextManager[A
     chosen = [device.name for device in here[: settings.devices or None]]
     if len(chosen) == 1:
         return contextlib.nullcontext()
+    _refuse_accumulation(settings)
+    return tf.distribute.MirroredStrategy(chosen).scope()
+
+
+def _scope_of_nodes(settings: TrainSettings) -> contextlib.AbstractContextManager[Any]:
+    """Waits for the other nodes; TensorFlow wants this before anything else is done with it."""
+    import tensorflow as tf
+
+    if tf.distribute.has_strategy():
+        return contextlib.nullcontext()
+    if "TF_CONFIG" not in os.environ:
+        raise SettingsError(
+            f"train.nodes: {settings.nodes} are pods of a cluster, started by `sazon train` or the pipeline; set 1 here"
+        )
+    _refuse_accumulation(settings)
+    gpus = tf.config.list_physical_devices("GPU")
+    if settings.devices > max(1, len(gpus)):
+        raise SettingsError(
+            f"train.devices: {settings.devices} asked for, {len(gpus)} GPUs on this node; set 0 for all there are"
+        )
+    if gpus and settings.devices:
+        tf.config.set_visible_devices(gpus[: settings.devices], "GPU")
+    return tf.distribute.MultiWorkerMirroredStrategy().scope()
+
+
+def _refuse_accumulation(settings: TrainSettings) -> None:
     if settings.accumulate > 1:
         raise SettingsError("train.accumulate: only 1 with several devices; raise batch_size instead")
-    return tf.distribute.MirroredStrategy(chosen).scope()
+
+
+def mean_over_nodes(values: Sequence[float]) -> list[float]:
+    """The same figures on all nodes, whatever rounding made of them: what is decided by them is decided alike.
+
+    Every node must call it; it also waits until all have.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return list(values)
+    import tensorflow as tf
+
+    strategy = tf.distribute.get_strategy()
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return list(values)
+
+    @tf.function(autograph=False)
+    def mean(own: tf.Tensor) -> tf.Tensor:
+        return strategy.reduce(tf.distribute.ReduceOp.MEAN, strategy.run(lambda value: value, args=(own,)), axis=None)
+
+    return [float(value) for value in mean(tf.constant(values, tf.float64))]
 
 
 def share_rows(batch: Batch, shares: int) -> tuple[Batch, ...]:

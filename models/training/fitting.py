@@ -16,12 +16,12 @@ from models.evaluation import metrics
 from models.evaluation.calibration import fit_temperature
 from models.inputs.batching import Batches, Grain, LabelWeights, order_rows
 from models.inputs.example_store import UNLABELLED, ExampleStore
-from models.training.devices import device_scope
+from models.training.devices import device_scope, mean_over_nodes
 from models.training.engine import Engine
 from models.training.optimiser import make_optimiser
 from models.training.recipe import complete
 from models.training.state import Epoch, Progress, TrainingState
-from sazon.errors import UserError
+from sazon.errors import SazonError, UserError
 from sazon.schema import SENTIMENTS, TASTES
 from sazon.settings import EncoderSettings, TrainSettings
 
@@ -90,6 +90,7 @@ class Trainer:
         self.engine = Engine(model, optimiser)
         self._variables = [*model.variables, *optimiser.variables]
         progress = self.state.restore(self._variables) if self.state else Progress()
+        _check_agreement(progress)
         progress.note = dict(self.note or {})
         self.observer.on_batch(progress.epoch * len(batches) + progress.batch)
         while progress.epoch < epochs and not self._should_stop(progress, epochs):
@@ -121,7 +122,7 @@ class Trainer:
                 progress.losses, progress.seconds = [float(one) for one in losses], now_s - started_s
                 losses = list(progress.losses)
                 self.state.save(self._variables, progress, time.monotonic)
-        scores = self._measure()
+        scores = mean_over_nodes(self._measure())
         seconds = time.monotonic() - started_s
         epoch = Epoch(progress.epoch + 1, seconds, float(np.mean([float(one) for one in losses])), *scores)
         if epoch.score > max((seen.score for seen in progress.epochs), default=-1.0):
@@ -166,6 +167,13 @@ class Trainer:
         seen = self.train.rows["tastes"][self.train.rows["tastes_labelled"]].sum(axis=0)
         chosen = metrics.best_thresholds(truth, probabilities)
         return np.where(seen >= _LEAST_POSITIVES, chosen, _NEVER).tolist(), temperature
+
+
+def _check_agreement(progress: Progress) -> None:
+    """All nodes go on from one checkpoint, unless a process that was given up for dead wrote another meanwhile."""
+    place = [float(progress.epoch), float(progress.batch)]
+    if mean_over_nodes(place) != place:
+        raise SazonError(f"the nodes read different checkpoints (here epoch {place[0]:.0f}, batch {place[1]:.0f})")
 
 
 def planned_epochs(settings: TrainSettings, batches: int) -> int:

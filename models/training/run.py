@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ from models.inputs.example_store import ExampleStore, read_examples
 from models.text.tokeniser import Tokeniser
 from models.training.fitting import Fitted, Observer, Trainer, planned_epochs
 from models.training.state import Epoch, TrainingState
+from models.training.store import ObjectStore, is_remote
+from sazon.errors import StoreError
 from sazon.logging import get_logger
 from sazon.memory import keep_freed_memory
 from sazon.registry import CHECKPOINT_ARTIFACT
@@ -56,44 +59,68 @@ class TrainingJob:
     checkpoint: Path | None
     experiment: str
     tags: dict[str, str]
+    key: str
     folder: Path
+    store: ObjectStore | None
 
     @classmethod
     def read(cls, config: dict[str, Any]) -> "TrainingJob":
-        """The folder is the same for the same job, so that a killed one finds its state."""
+        """Key and store, or folder, are the same for the same job, so that a killed one finds its state.
+
+        There is a store where the state lives in one, and where several machines train; the folder is scratch then.
+        """
         key = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        settings = TrainSettings.model_validate(config[CONFIG_TRAIN])
+        place = config[CONFIG_STATE_DIR]
+        shared = is_remote(place) or settings.nodes > 1
         return cls(
             EncoderSettings.model_validate(config[CONFIG_ENCODER]),
-            TrainSettings.model_validate(config[CONFIG_TRAIN]),
+            settings,
             Tokeniser.read(Path(config[features.CONFIG_TOKENISER])),
             Path(config[CONFIG_CHECKPOINT]) if config.get(CONFIG_CHECKPOINT) else None,
             config[CONFIG_EXPERIMENT],
             config[CONFIG_TAGS],
-            Path(config[CONFIG_STATE_DIR]) / key,
+            key,
+            Path(tempfile.mkdtemp(prefix="sazon-training-")) if shared else Path(place) / key,
+            ObjectStore(place if is_remote(place) else str(Path(place).resolve())).below(key) if shared else None,
         )
 
 
+Fit = Callable[[TrainingJob, Trainer], Fitted]
+
+
 def run_fn(fn_args: Any) -> None:
-    """Called by TFX.
+    """Called by TFX; trains in this process.
 
     Args:
         fn_args: TFX's FnArgs; `custom_config` is what `TrainingJob` reads. MLflow's server is the process' own setting,
             so that it is not part of the cache key.
     """
+    train(fn_args, lambda _, trainer: trainer.fit())
+
+
+def train(fn_args: Any, fit: Fit) -> None:
+    """Trains by `fit`, records and exports.
+
+    Raises:
+        StoreError: the state of the training cannot be kept where the settings want it.
+    """
     keep_freed_memory()
     job = TrainingJob.read(fn_args.custom_config)
-    train, held_out = (
+    if job.store:
+        job.store.check()
+    rows, held_out = (
         ExampleStore.write(job.folder / name, read_examples(_expand(files), context=job.settings.context))
         for name, files in (("train", fn_args.train_files), ("eval", fn_args.eval_files))
     )
-    state = TrainingState(job.folder / "state.npz", job.settings.checkpoint_s)
+    state = TrainingState(job.folder / "state.npz", job.settings.checkpoint_s, job.store)
     mlflow.set_experiment(job.experiment)
     with mlflow.start_run(run_id=_interrupted_run(state), tags=job.tags) as run:
         started_s = time.monotonic()
-        fitted = _fit(job, train, held_out, state, run.info.run_id)
+        fitted = _fit(job, rows, held_out, state, run.info.run_id, fit)
         seconds = time.monotonic() - started_s
         answering = Answering(
-            job.tokeniser, job.size.max_tokens, fitted.thresholds, fitted.temperature, _input_ranges(fitted, train)
+            job.tokeniser, job.size.max_tokens, fitted.thresholds, fitted.temperature, _input_ranges(fitted, rows)
         )
         served = _log_checkpoint(fitted, answering, job.settings.served)
     transform = tft.TFTransformOutput(fn_args.transform_output)
@@ -108,10 +135,21 @@ def run_fn(fn_args: Any) -> None:
         temperature=fitted.temperature,
         epochs=[vars(epoch) for epoch in fitted.epochs],
     ).write(folder)
+    _forget(job)
+
+
+def _forget(job: TrainingJob) -> None:
     shutil.rmtree(job.folder, ignore_errors=True)
+    try:
+        if job.store:
+            job.store.clear()
+    except StoreError as error:  # the model is there
+        _LOG.warning("the state of a finished training stays: %s", error)
 
 
-def _fit(job: TrainingJob, train: ExampleStore, held_out: ExampleStore, state: TrainingState, run_id: str) -> Fitted:
+def _fit(
+    job: TrainingJob, train: ExampleStore, held_out: ExampleStore, state: TrainingState, run_id: str, fit: Fit
+) -> Fitted:
     loaded: Checkpoint | None = read_checkpoint(job.checkpoint) if job.checkpoint else None
     batches = -(-len(train) // job.settings.batch_size)
     progress = _Progress(planned_epochs(job.settings, batches), batches)
@@ -129,7 +167,7 @@ def _fit(job: TrainingJob, train: ExampleStore, held_out: ExampleStore, state: T
     )
     mlflow.log_params({**_flat("encoder", job.size.model_dump()), **_flat("train", trainer.settings.model_dump())})
     try:
-        return trainer.fit()
+        return fit(job, trainer)
     finally:
         progress.close()
 

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+import uuid
 import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,6 +13,12 @@ from typing import Any, Self
 import keras
 import numpy as np
 
+from models.training.store import ObjectStore
+from sazon.errors import StoreError
+from sazon.logging import get_logger
+
+_LOG = get_logger("training")
+_NEWEST = "state.json"
 _LEAST_SHARE_OF_TIME = 20  # saving takes at most a twentieth of all time
 
 
@@ -49,20 +56,33 @@ class Progress:
 
 
 class TrainingState:
-    """One file that holds a training; replaced as a whole, so that a kill leaves the one before."""
+    """One file that holds a training; replaced as a whole, so that a kill leaves the one before.
 
-    def __init__(self, path: Path, interval_s: float) -> None:
-        """`interval_s`: seconds between saves at least; more where saving takes long."""
-        self.path, self.interval_s = path, interval_s
+    With a store, a copy goes there each time and the store is what counts: a fresh machine goes on from it, and so do
+    several at once, all from the same batch.
+    """
+
+    def __init__(self, path: Path, interval_s: float, store: ObjectStore | None = None, *, writes: bool = True) -> None:
+        """Names the state of one training.
+
+        Args:
+            path: of the file.
+            interval_s: seconds between saves at least; more where saving takes long.
+            store: of this training alone.
+            writes: false where another process saves for this one.
+        """
+        self.path, self.interval_s, self.store, self.writes = path, interval_s, store, writes
         self._saved_at_s, self._cost_s = 0.0, 0.0
 
     def due(self, now_s: float) -> bool:
         """Whether it is time to save, on the clock of `time.monotonic`."""
         self._saved_at_s = self._saved_at_s or now_s
-        return now_s - self._saved_at_s >= max(self.interval_s, _LEAST_SHARE_OF_TIME * self._cost_s)
+        return self.writes and now_s - self._saved_at_s >= max(self.interval_s, _LEAST_SHARE_OF_TIME * self._cost_s)
 
     def save(self, variables: Sequence[keras.Variable], progress: Progress, clock: Any) -> None:
         """Writes everything; `clock` is `time.monotonic`."""
+        if not self.writes:
+            return
         started_s = clock()
         arrays = {f"variable_{index}": keras.ops.convert_to_numpy(one) for index, one in enumerate(variables)}
         arrays |= {f"best_{index}": value for index, value in enumerate(progress.best)}
@@ -74,6 +94,8 @@ class TrainingState:
             file.flush()
             os.fsync(file.fileno())
         Path(staged).replace(self.path)
+        if self.store:
+            self._upload(self.store, record)
         self._saved_at_s = clock()
         self._cost_s = self._saved_at_s - started_s
 
@@ -83,9 +105,14 @@ class TrainingState:
         Args:
             variables: as they were given to `save`.
             epoch: dataclass of an epoch's figures.
+
+        Raises:
+            StoreError: the store cannot be read, so nobody knows whether there is something to go on from.
         """
         for leftover in self.path.parent.glob("*.partial"):
             leftover.unlink(missing_ok=True)
+        if self.store:
+            self._download(self.store)
         try:
             with np.load(self.path) as saved:
                 record = json.loads(str(saved["record"]))
@@ -102,9 +129,12 @@ class TrainingState:
 
     def note(self) -> dict[str, Any]:
         """What the interrupted training had noted; empty where there is none."""
+        if self.store:
+            found: dict[str, Any] = (newest_in(self.store) or {}).get("note", {})
+            return found
         try:
             with np.load(self.path) as saved:
-                found: dict[str, Any] = json.loads(str(saved["record"]))["note"]
+                found = json.loads(str(saved["record"]))["note"]
         except (FileNotFoundError, KeyError, ValueError, zipfile.BadZipFile):
             return {}
         return found
@@ -117,3 +147,31 @@ class TrainingState:
     def of(cls, folder: Path, key: str, interval_s: float) -> Self:
         """The state of the training that `key` names."""
         return cls(folder / f"{key}.npz", interval_s)
+
+    def _upload(self, store: ObjectStore, record: dict[str, Any]) -> None:
+        """Under a new name, then says that this one counts; a failure leaves the one before and stops no training."""
+        name = f"state-{uuid.uuid4().hex}.npz"
+        known = {key: record[key] for key in ("epoch", "batch", "epochs", "note")}
+        try:
+            before = (newest_in(store) or {}).get("object")
+            store.put(name, self.path)
+            store.put_json(_NEWEST, {"object": name, "bytes": self.path.stat().st_size, **known})
+            if before:
+                store.delete(before)
+        except StoreError as error:
+            _LOG.warning("checkpoint not stored, the one before stays: %s", error)
+
+    def _download(self, store: ObjectStore) -> None:
+        self.path.unlink(missing_ok=True)
+        newest = newest_in(store)
+        if newest and not store.get(newest["object"], self.path):
+            _LOG.warning("%s names a checkpoint that is not there: training begins anew", store.address)
+        if self.writes:
+            uploads = [name for name in store.names() if name.startswith("state-")]
+            store.delete(*(name for name in uploads if not newest or name != newest["object"]))
+
+
+def newest_in(store: ObjectStore) -> dict[str, Any] | None:
+    """The checkpoint that counts: its `object`, `epoch`, `batch`, `epochs` and `note`; None where there is none."""
+    found: dict[str, Any] | None = store.get_json(_NEWEST)
+    return found

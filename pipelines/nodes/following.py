@@ -125,17 +125,17 @@ class Following:
 
     def _ended(self, found: dict[str, Any], pods: list[Any]) -> bool:
         """Whether there is a result; raises where there will be none."""
-        if failed := _condition(found, "Failed"):
-            if failed.get("reason") == "TrainingRuntimeNotSupported":
-                raise PipelineError(
-                    f"TrainJob {self.name}: {failed.get('message', '')} (apply k8s/components/several-nodes)"
-                )
-            raise _Failed(why_failed(pods, self.jobs.last_line) or failed.get("message") or "failed")
-        if _condition(found, "Complete"):
-            if self._has_result():
-                return True
+        failed, complete = _condition(found, "Failed"), _condition(found, "Complete")
+        if not failed and not complete:
+            return False
+        if self._has_result():  # a node may be lost after that
+            return True
+        if complete:
             raise _Failed(f"complete, but {self.store.address} holds no result")
-        return False
+        if failed.get("reason") == "TrainingRuntimeNotSupported":
+            remedy = "apply k8s/components/several-nodes"
+            raise PipelineError(f"TrainJob {self.name}: {failed.get('message', '')} ({remedy})")
+        raise _Failed(why_failed(pods, self.jobs.last_line) or failed.get("message") or "failed")
 
     def _give_up_in_time(self, waiting: str) -> None:
         if time.monotonic() > self._deadline_s:

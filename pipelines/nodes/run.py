@@ -41,17 +41,19 @@ def fit_on_nodes(job: TrainingJob, trainer: Trainer) -> Fitted:
     assert job.store
     kubeflow, name = settings.kubeflow, _NAME.format(job.key)
     manifest = make_train_job(name, job.store.address, trainer.settings.nodes, kubeflow)
+    curve = _Curve(trainer)
     following = Following(
         TrainJobs(Cluster.connect(kubeflow.namespace)),
         manifest,
         job.store,
         kubeflow.retries,
         kubeflow.nodes_timeout_s,
-        _Curve(trainer).follow,
+        curve.follow,
     )
     _hand_over(trainer, job.store)
     following.run()
     fitted = _fetch(trainer, job.store)
+    curve.pass_on(fitted.epochs)
     following.finish()
     return fitted
 
@@ -89,6 +91,9 @@ class _Curve:
         done = checkpoint["epoch"] * self._batches + checkpoint["batch"]
         self._observer.on_batch(max(0, done - self._done))
         self._done = max(done, self._done)
-        for epoch in checkpoint["epochs"][self._epochs :]:
-            self._observer.on_epoch(Epoch(**epoch))
-        self._epochs = max(self._epochs, len(checkpoint["epochs"]))
+        self.pass_on([Epoch(**epoch) for epoch in checkpoint["epochs"]])
+
+    def pass_on(self, epochs: list[Epoch]) -> None:
+        for epoch in epochs[self._epochs :]:
+            self._observer.on_epoch(epoch)
+        self._epochs = max(self._epochs, len(epochs))

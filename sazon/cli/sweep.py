@@ -27,7 +27,7 @@ def sweep(
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of every trial, instead of searching.")] = None,
     write: Annotated[Path | None, typer.Option(help="Write the best settings here, as sazon.yaml.")] = None,
     katib: Annotated[Path | None, typer.Option(help="Write a Katib experiment here; nothing is run.")] = None,
-    image: Annotated[str | None, typer.Option(help="Container image of Katib's trials.")] = None,
+    image: Annotated[str | None, typer.Option(help="Of Katib's trials; default: kubeflow.image.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
 ) -> None:
     """Search for better settings of training; every trial is a run in MLflow."""
@@ -74,12 +74,10 @@ def _settings(trials: int | None, timeout_s: float | None, preset: str | None, e
 
 def _write_experiment(path: Path, image: str | None, data: Path, settings: "Settings", name: str | None) -> None:
     from pipelines.katib import write_experiment
-    from sazon.errors import UserError
 
-    if not image:
-        raise UserError("--katib needs --image, the container image that holds sazon")
     _refuse_existing(path)
-    write_experiment(path, image, data, settings, name)
+    kubeflow = settings.kubeflow
+    write_experiment(path, image or (kubeflow.image if kubeflow.gpus else kubeflow.cpu_image), data, settings, name)
     typer.echo(f"{path} is written; start it with: kubectl create -f {path}")
 
 

@@ -1,6 +1,7 @@
 """A training that is killed goes on from its last checkpoint and ends where the unbroken one ends."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -12,17 +13,19 @@ from models.inputs.example_store import ExampleStore, TokenisedRows
 pytestmark = pytest.mark.integration
 
 
-def train(folder: Path, state: Path, result: Path) -> None:
-    """The body of a child."""
+def train(folder: Path, state: Path, result: Path, address: str | None = None) -> None:
+    """The body of a child; `address`: of the store that keeps its state."""
     from models.training.fitting import Observer, Trainer
     from models.training.state import TrainingState
+    from models.training.store import ObjectStore
     from sazon.settings import EncoderSettings, TrainSettings
 
     settings = TrainSettings(epochs=3, least_steps=0, batch_size=8, checkpoint_s=0.0, dropout=0.2, token_dropout=0.2)
     size = EncoderSettings(layers=2, hidden=32, heads=2, intermediate=64, vocabulary=60, max_tokens=32)
     stores = [ExampleStore(folder / name) for name in ("train", "eval")]
     done = []
-    trainer = Trainer(*stores, 60, 4, size, settings, state=TrainingState(state, 0.0), observer=Observer(done.append))
+    kept = TrainingState(state, 0.0, ObjectStore(address) if address else None)
+    trainer = Trainer(*stores, 60, 4, size, settings, state=kept, observer=Observer(done.append))
     fitted = trainer.fit()
     figures = {"epochs": [vars(epoch) for epoch in fitted.epochs], "first": done[0], "thresholds": fitted.thresholds}
     result.write_text(json.dumps(figures))
@@ -41,21 +44,36 @@ def stores(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def start(stores, fork_server):
-    def start(state, result):
-        child = fork_server.Process(target=train, args=(stores, state, result))
+    def start(state, result, *address):
+        child = fork_server.Process(target=train, args=(stores, state, result, *address))
         child.start()
         return child
 
     return start
 
 
-def test_killed_in_the_middle_of_an_epoch(start, tmp_path):
-    unbroken = tmp_path / "unbroken.json"
-    child = start(tmp_path / "one.npz", unbroken)
+@pytest.fixture(scope="module")
+def unbroken(start, tmp_path_factory):
+    """What a training brings that nothing happens to."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    child = start(folder / "state.npz", folder / "result.json")
     child.join(300)
     assert child.exitcode == 0
+    return json.loads((folder / "result.json").read_text())
+
+
+def same_curve(first, second):
+    assert second["first"] > 0  # it did not begin anew
+    assert len(first["epochs"]) == len(second["epochs"])
+    for one, two in zip(first["epochs"], second["epochs"], strict=True):
+        assert two["eval_loss"] == pytest.approx(one["eval_loss"], abs=1e-3)
+        assert two["loss"] == pytest.approx(one["loss"], abs=1e-3)
+    assert first["epochs"][0]["eval_loss"] != first["epochs"][-1]["eval_loss"]
+
+
+def test_killed_in_the_middle_of_an_epoch(start, unbroken, tmp_path):
     state, resumed = tmp_path / "two.npz", tmp_path / "resumed.json"
     kills = 0
     while not resumed.exists():
@@ -70,13 +88,23 @@ def test_killed_in_the_middle_of_an_epoch(start, tmp_path):
             time.sleep(0.01)
         child.join(300)
     assert kills == 2
-    first, second = (json.loads(path.read_text()) for path in (unbroken, resumed))
-    assert second["first"] > 0  # it did not begin anew
-    assert len(first["epochs"]) == len(second["epochs"])
-    for one, two in zip(first["epochs"], second["epochs"], strict=True):
-        assert two["eval_loss"] == pytest.approx(one["eval_loss"], abs=1e-3)
-        assert two["loss"] == pytest.approx(one["loss"], abs=1e-3)
-    assert first["epochs"][0]["eval_loss"] != first["epochs"][-1]["eval_loss"]
+    same_curve(unbroken, json.loads(resumed.read_text()))
+
+
+def test_killed_and_the_disk_is_lost(start, unbroken, tmp_path):
+    disk, bucket, resumed = tmp_path / "disk", tmp_path / "bucket", tmp_path / "resumed.json"
+    child = start(disk / "state.npz", resumed, bucket.as_uri())
+    while not (bucket / "state.json").exists():
+        assert child.is_alive()
+        time.sleep(0.01)
+    time.sleep(0.4)  # some batches and uploads on
+    child.kill()
+    child.join(300)
+    assert not resumed.exists()
+    shutil.rmtree(disk)
+    child = start(disk / "state.npz", resumed, bucket.as_uri())
+    child.join(300)
+    same_curve(unbroken, json.loads(resumed.read_text()))
 
 
 def test_a_damaged_state_is_a_fresh_start(tmp_path):

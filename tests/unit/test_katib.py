@@ -11,10 +11,11 @@ import yaml
 
 from models.sweeps.search_space import DEFAULT
 from pipelines.katib import make_experiment, write_experiment
-from sazon.errors import UserError
+from sazon.cluster import KubeflowSettings
+from sazon.errors import SettingsError, UserError
 from sazon.settings import PREFIX, Span, load_settings
 
-DATA = Path("/data/feedback.csv")
+DATA = Path("/var/lib/sazon/feedback.csv")
 TRAINING = Path(__file__).parents[2] / "models" / "training" / "run.py"
 
 
@@ -77,10 +78,25 @@ def test_the_job_follows_the_schema_and_asks_for_one_gpu(experiment):
     job = copy.deepcopy(experiment["spec"]["trialTemplate"]["trialSpec"])
     job["metadata"] = {"name": "trial"}
     kubernetes_validate.validate(job, "1.32", strict=True)
-    assert container(experiment)["resources"]["limits"]["nvidia.com/gpu"] == 1
+    assert container(experiment)["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert job["spec"]["backoffLimit"] == 0
     volumes = {volume["name"] for volume in job["spec"]["template"]["spec"]["volumes"]}
     assert {mount["name"] for mount in container(experiment)["volumeMounts"]} == volumes
+
+
+def test_trials_run_where_the_pipeline_trains(settings):
+    own = {"gpus": 2, "state_claim": "mine", "node_selector": {"kind": "gpu"}, "namespace": "here"}
+    changed = settings.model_copy(update={"kubeflow": KubeflowSettings(**own)})
+    with pytest.raises(SettingsError, match=r"set train\.devices to 2, or to 0"):
+        make_experiment("image", DATA, changed)
+    training = changed.train.model_copy(update={"devices": 0})
+    experiment = make_experiment("image", DATA, changed.model_copy(update={"train": training}))
+    pod = experiment["spec"]["trialTemplate"]["trialSpec"]["spec"]["template"]["spec"]
+    assert experiment["metadata"]["namespace"] == "here"
+    assert container(experiment)["resources"]["limits"]["nvidia.com/gpu"] == "2"
+    assert pod["nodeSelector"] == {"kind": "gpu"} and pod["tolerations"][0]["key"] == "nvidia.com/gpu"
+    assert {"name": "state", "persistentVolumeClaim": {"claimName": "mine", "readOnly": True}} in pod["volumes"]
+    assert pod["securityContext"]["runAsUser"] == 10001
 
 
 def test_a_trial_trains_with_its_values_and_the_fixed_settings(experiment, settings, monkeypatch):
@@ -111,7 +127,9 @@ def test_the_command_line_knows_the_trial_s_arguments(experiment):
     assert command.commands[subcommand].make_context(subcommand, flags).params["data"] == DATA
 
 
-@pytest.mark.parametrize(("data", "name"), [("feedback.csv", None), ("/feedback.csv", None), (str(DATA), "Mi_sweep")])
+@pytest.mark.parametrize(
+    ("data", "name"), [("feedback.csv", None), ("/data/feedback.csv", None), (str(DATA), "Mi_sweep")]
+)
 def test_what_a_cluster_cannot_take_is_refused(data, name, settings):
     with pytest.raises(UserError):
         make_experiment("image", Path(data), settings, name)
