@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from manifests import of_kind
+from network import allows
 from typer.main import get_command
 
 import sazon
@@ -80,3 +82,12 @@ def test_images_bear_this_version():
 def test_blocks_are_valid_shell():
     for block in BLOCKS:
         subprocess.run(["bash", "-n"], input=block, text=True, check=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
+
+
+def test_kubeflow_pipelines_can_talk_in_the_same_namespace():
+    policies = of_kind("overlays/local", "NetworkPolicy").values()
+    kubeflow, run = {"application-crd-id": "kubeflow-pipelines"}, {"pipeline/runid": "8d4c"}
+    assert allows(policies, kubeflow, kubeflow, 3306)
+    assert allows(policies, kubeflow, "outside", 6443)
+    assert all(allows(policies, run, kubeflow, port) for port in (8080, 8887, 9000))
+    assert not allows(policies, kubeflow, {"app.kubernetes.io/name": "postgres"}, 5432)
