@@ -5,7 +5,6 @@ The only file that knows TFX's Kubeflow runner. Nothing is sent: `kubeflow.clien
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -123,7 +122,6 @@ def apply_rules(ir: Ir, defaults: dict[str, Any], digest: str, settings: Setting
 
 
 def _compile(spec: Any, settings: Settings) -> tuple[Ir, dict[str, Any]]:
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # before components import keras
     tfdv_compat.install()
     from pipelines.taste_pipeline import create_pipeline
 

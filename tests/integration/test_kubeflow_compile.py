@@ -6,9 +6,11 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from pipelines.kubeflow.post_compile import checks, document
 from pipelines.kubeflow.post_compile.graph import artifacts_of, container_of, containers_of, executors_of, tasks_of
+from sazon.cli.main import app
 from sazon.cluster import STATE_PATH
 from sazon.errors import SazonError, SettingsError, UserError
 from sazon.settings import load_settings
@@ -127,6 +129,23 @@ def test_what_looks_outside_is_never_cached_and_all_else_knows_data_schema_and_c
 def test_steps_that_fail_are_tried_again(parsed):
     ir, _ = parsed
     assert {task["retryPolicy"]["maxRetryCount"] for task in tasks_of(ir).values()} == {2}
+
+
+def test_the_command_writes_the_file_and_what_the_claim_must_hold(source, settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAZON_HOME", str(settings.state.root))
+    monkeypatch.setenv("SAZON_KUBEFLOW__EVALUATE_ON_GPU", "true")
+    out, folder = tmp_path / "pipeline.yaml", tmp_path / "claim"
+    flags = ("--out", str(out), "--files-to", str(folder), "--preset", "small", "--no-cache", "--json")
+    result = CliRunner().invoke(app, ["pipeline", "compile", "--data", str(source), *flags])
+    assert result.exception is None
+    told = json.loads(result.stdout)
+    ir, _ = document.parse(out.read_text(encoding="utf-8"))
+    assert set(told["steps"]) == tasks_of(ir).keys()
+    assert all((folder / place).exists() for place in told["claim"]["files"])
+    assert not any("pretrained" in place for place in told["claim"]["files"])  # in the image
+    assert "/opt/sazon/models/pretrained/small" in json.dumps(tasks_of(ir)["Trainer"])
+    assert not any(task["cachingOptions"].get("enableCache") for task in tasks_of(ir).values())
+    assert "accelerator" in container_of(ir, "Evaluator")["resources"]
 
 
 def test_the_graph_is_that_of_the_local_runner(compiled, source, settings):
