@@ -18,7 +18,7 @@ CLIENTS: Final = (8, 16, 32, 64)
 TIMES: Final = 3
 KEPT: Final = 0.9
 REFUSED_P99_MS: Final = 50.0
-_REFUSALS: Final = (429, 503)
+REFUSALS: Final = (429, 503)
 
 
 def main() -> None:
@@ -72,7 +72,7 @@ def _measured(served: ServedModel, load: Load) -> tuple[Answers, dict[str, Any]]
     before, busy_before_s = {name: served.processor_s(name) for name in served.pids}, busy_s()
     answers = run(load)
     busy = (busy_s() - busy_before_s) / load.seconds
-    refused = np.isin(answers.status, _REFUSALS)
+    refused = np.isin(answers.status, REFUSALS)
     spent = {name: (served.processor_s(name) - before[name]) / load.seconds for name in served.pids}
     cores = {**spent, "load": answers.processor_s / load.seconds}
     return answers, {
@@ -130,7 +130,7 @@ def _plot(overloads: dict[str, Answers], found: dict[str, dict[str, Any]], path:
     figure = Figure(figsize=(11, 3.5 * len(overloads)), layout="constrained")
     axes = figure.subplots(len(overloads), 2, squeeze=False)
     for (name, answers), (left, right) in zip(overloads.items(), axes, strict=True):
-        kinds = {"answered": answers.good, "refused": np.isin(answers.status, _REFUSALS)}
+        kinds = {"answered": answers.good, "refused": np.isin(answers.status, REFUSALS)}
         for kind, mask in kinds.items():
             counts, edges = np.histogram(answers.ends_s[mask], np.arange(0, answers.seconds + 1))
             left.plot(edges[:-1], counts, drawstyle="steps-post", label=kind)
