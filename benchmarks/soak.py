@@ -107,8 +107,9 @@ def _text(figures: dict[str, Any]) -> str:
 
 {table(["process", "MB at first", "after a third", "at the end", "growth"], rows)}
 
-**{figures["failed"]}** of {figures["requests"]} requests failed and **{figures["refused"]}** were refused (asked: none); memory grew by at most
-**{max(figures["growth"].values()):.2%}** (asked: {ALLOWED_GROWTH:.0%}): {"met" if met else "MISSED"}.
+**{figures["failed"]}** of {figures["requests"]} requests failed, **{figures["refused"]}** were refused
+(asked: none); memory grew by at most **{max(figures["growth"].values()):.2%}**
+(asked: {ALLOWED_GROWTH:.0%}): {"met" if met else "MISSED"}.
 
 `python -m benchmarks.soak`: {figures["minutes"]:.0f} minutes at {figures["asked_per_s"]:.0f} requests a second,
 {SHARE:.0%} of the peak, through the gateway; p50 {figures["p50_ms"]:.1f} ms, p99 {figures["p99_ms"]:.1f} ms.
