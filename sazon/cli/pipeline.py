@@ -24,7 +24,7 @@ Name = Annotated[str | None, typer.Option(help="Shown in Kubeflow.")]
 
 @app.command("compile")
 def compile_(
-    data: Annotated[Path, typer.Option(help="Labelled feedback: CSV, JSON lines or Parquet.")],
+    data: Annotated[Path, typer.Option(help="Labelled feedback: CSV, JSON lines, Parquet or Excel.")],
     out: Annotated[Path, typer.Option(help="Where the pipeline goes, as YAML.")] = Path("pipeline.yaml"),
     files_to: Annotated[
         Path | None, typer.Option(help="New folder for the files that the volume claim must hold.")
