@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 uvx=$(command -v uvx || echo .uv/bin/uvx)
 mkdir -p build/sbom
 # Each image's arguments are those that the Dockerfile installs it with.
-sed -n 's/^RUN docker\/install.sh \/opt\/venv \(.*\)/\1/p; s/^FROM lock AS \(.*\)-packages$/\1/p' docker/Dockerfile | paste - - |
+sed -n 's/^RUN docker\/install.sh \/opt\/venv \([^\\]*\).*/\1/p; s/^FROM lock AS \(.*\)-packages$/\1/p' docker/Dockerfile | paste - - |
   while IFS=$'\t' read -r name arguments; do
     read -ra words <<<"$arguments"
     { docker/install.sh - "${words[@]}"; case $arguments in *requirements-gpu.lock) grep -o '^[^ ]*==[^ ]*' requirements-gpu.lock ;; esac; } |
