@@ -8,9 +8,11 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +21,11 @@ import yaml
 from kubelet import Kubelet
 from kubernetes_api import KubernetesApi
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(800)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 tf = pytest.importorskip("tensorflow")
 
-from benchmarks.rollout_workload import (  # noqa: E402
-    QUICK,
-    FileRegistry,
-    Process,
-    Visitors,
-    export,
-    start_gateway,
-    start_model_server,
-)
+from benchmarks.rollout_workload import QUICK, FileRegistry, Visitors, export  # noqa: E402
 from sazon.errors import ClusterError  # noqa: E402
 from sazon.home import Home  # noqa: E402
 from sazon.schema import MODEL_NAME  # noqa: E402
@@ -72,6 +66,23 @@ def endpoint_slice(service: str, port_name: str, address: str) -> dict[str, Any]
     }
 
 
+def serve_model(config_file: Path, port: int) -> None:
+    """The body of a pod of the model server."""
+    from serving.model_server.__main__ import main
+
+    flags = {"model_config_file": config_file, "model_config_file_poll_wait_seconds": 0.3, "port": port}
+    flags |= {"rest_api_port": 0, "file_system_poll_wait_seconds": 0.2, "max_num_load_retries": 0}
+    main([*(f"--{name}={value}" for name, value in flags.items()), "--allow_version_labels_for_unavailable_models"])
+
+
+def serve_gateway(model_grpc: str, traffic: Path, port: int) -> None:
+    """The body of a pod of the gateway."""
+    from serving.gateway.config import GatewayConfig
+    from serving.gateway.server import run
+
+    run(GatewayConfig(model_grpc, timeout_s=5.0, traffic=traffic), "127.0.0.1", port)
+
+
 @dataclass
 class Pods:
     """Two model servers and a gateway that serve version 1 as an overlay and `k8s/once` set them up."""
@@ -80,7 +91,6 @@ class Pods:
     models: Path
     api: KubernetesApi
     url: str = ""
-    pods: list[Process] = field(default_factory=list)
 
     @property
     def registry(self) -> FileRegistry:
@@ -90,38 +100,42 @@ class Pods:
         self.registry.folder.mkdir(parents=True, exist_ok=True)
         (self.registry.folder / str(number)).symlink_to(self.models / kind)
 
-    def start(self, stack: contextlib.ExitStack) -> "Pods":
+    def start(self, stack: contextlib.ExitStack, fork_server: ForkServerContext) -> "Pods":
         self.enter(1, "champion")
         self.registry.set_alias("champion", 1)
         publish(self.models / "champion", 1, Home(self.home).served)
-        base_path = Home(self.home).served / MODEL_NAME
-        for (name, key), change in ((MODEL_CONFIG, {f"/models/{MODEL_NAME}": str(base_path)}), (TRAFFIC, {})):
-            text = (K8S / "once" / key).read_text(encoding="utf-8")
-            for old, new in change.items():
-                text = text.replace(old, new)
+        served = str(Home(self.home).served / MODEL_NAME)
+        for name, key in (MODEL_CONFIG, TRAFFIC):
+            text = (K8S / "once" / key).read_text(encoding="utf-8").replace(f"/models/{MODEL_NAME}", served)
             self.api.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {key: text}})
-        folders = [self.home.parent / f"pod-{number}" for number in range(3)]
-        mounts = [{MODEL_CONFIG[0]: folder} for folder in folders[:2]] + [{TRAFFIC[0]: folders[2]}]
+        first, second, third = (self.home.parent / f"pod-{number}" for number in range(3))
+        mounts = [{MODEL_CONFIG[0]: first}, {MODEL_CONFIG[0]: second}, {TRAFFIC[0]: third}]
         for mount, sync_s in zip(mounts, (*SYNCS_S, SYNCS_S[0]), strict=True):
             stack.enter_context(Kubelet(self.api, mount, sync_s))
-        with ThreadPoolExecutor() as threads:
-            started = threads.map(
-                lambda folder: start_model_server(base_path, config_file=folder / MODEL_CONFIG[1]), folders[:2]
-            )
-            for process, address in started:
-                self.pods.append(process)
-                self.api.put(endpoint_slice(*MODEL_SERVER, address))
-        gateway, self.url = start_gateway(address, folders[2] / TRAFFIC[1])
-        self.pods.append(gateway)
-        self.api.put(endpoint_slice(*GATEWAY, self.url.removeprefix("http://")))
+        ports = [free_port() for _ in mounts]
+        for folder, port in ((first, ports[0]), (second, ports[1])):
+            start(stack, fork_server, serve_model, folder / MODEL_CONFIG[1], port)
+        start(stack, fork_server, serve_gateway, f"127.0.0.1:{ports[0]}", third / TRAFFIC[1], ports[2])
+        for port in ports:
+            assert wait_until(lambda port=port: is_open(port), 240.0)
+        services = (MODEL_SERVER, MODEL_SERVER, GATEWAY)
+        for service, port in zip(services, ports, strict=True):
+            self.api.put(endpoint_slice(*service, f"127.0.0.1:{port}"))
+        self.url = f"http://127.0.0.1:{ports[2]}"
         return self
-
-    def stop(self) -> None:
-        for process in self.pods:
-            process.stop()
 
     def document(self, name: str, key: str) -> str:
         return str(self.api.get("configmaps", name)["data"][key])
+
+
+def start(
+    stack: contextlib.ExitStack, fork_server: ForkServerContext, body: Callable[..., None], *given: object
+) -> None:
+    """A process until the stack is left."""
+    process = fork_server.Process(target=body, args=given)
+    process.start()
+    stack.callback(process.join, 20)
+    stack.callback(process.terminate)
 
 
 @dataclass
@@ -162,21 +176,21 @@ def die(home: Path, kubeconfig: str, number: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def pods(tmp_path_factory):
+def fork_server():
+    """All processes fork from one that has imported what they need."""
+    context = multiprocessing.get_context("forkserver")
+    preloaded = ["model_server.__main__", "gateway.server"]
+    context.set_forkserver_preload(["benchmarks.rollout_workload", *(f"serving.{name}" for name in preloaded)])
+    return context
+
+
+@pytest.fixture(scope="module")
+def pods(tmp_path_factory, fork_server):
     models, home = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("cluster") / "home"
     for kind in ("champion", "good", "permuted"):
         export(models / kind, kind)
     with KubernetesApi() as api, contextlib.ExitStack() as stack:
-        made = Pods(home, models, api)
-        stack.callback(made.stop)
-        yield made.start(stack)
-
-
-@pytest.fixture(scope="module")
-def fork_server():
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmarks.rollout_workload", "tensorflow_serving.apis.predict_pb2"])
-    return context
+        yield Pods(home, models, api).start(stack, fork_server)
 
 
 @pytest.fixture
@@ -197,10 +211,10 @@ def test_killed_in_the_middle_it_goes_on_and_promotes(pods, operator, fork_serve
             exposed.append(place.servers.states())
 
     place = operator.place()
-    with Visitors(pods.url, count=3, pause_s=0.01) as visitors:
+    with Visitors(pods.url, count=2, pause_s=0.02) as visitors:
         child = fork_server.Process(target=die, args=(pods.home, os.environ["KUBECONFIG"], 2))
         child.start()
-        child.join(120)
+        child.join(400)
         assert child.exitcode == -signal.SIGKILL
         assert Traffic.parse(pods.document(*TRAFFIC), "").canary_share == 0
         ended = operator.roll_out(2, tell, **EASY)
@@ -216,7 +230,7 @@ def test_killed_in_the_middle_it_goes_on_and_promotes(pods, operator, fork_serve
 def test_a_version_that_says_something_else_goes_back(pods, operator):
     champion = pods.registry.with_alias("champion").number
     pods.enter(3, "permuted")
-    with Visitors(pods.url, count=3, pause_s=0.01) as visitors:
+    with Visitors(pods.url, count=2, pause_s=0.02) as visitors:
         ended = operator.roll_out(3)
     assert ended.outcome is Outcome.ROLLED_BACK
     assert ended.reason.startswith("shadow 50%: ")
@@ -260,7 +274,7 @@ def test_a_pod_that_goes_away_while_it_is_asked_does_not_count(pods):
     (alive, *_) = Operator(pods.home).place().servers.addresses()
     answers = iter([(alive, "127.0.0.1:9"), (alive,)])
     servers = PolledServers(lambda: next(answers), None, FileDocument(pods.home / "unused"))
-    assert servers.states()[1].state == "AVAILABLE"
+    assert servers.states()[pods.registry.with_alias("champion").number].state == "AVAILABLE"
 
 
 def wait_until(holds, timeout_s: float = 20.0) -> bool:
@@ -270,3 +284,14 @@ def wait_until(holds, timeout_s: float = 20.0) -> bool:
             return False
         time.sleep(0.2)
     return True
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
