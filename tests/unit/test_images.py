@@ -19,7 +19,7 @@ COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES = COMPOSE["services"]
 IMAGES = ("gateway", "mlflow", "pipeline", "server", "trainer-gpu")
 INSTALLED = dict(
-    re.findall(r"^FROM lock AS (.+)-packages\nRUN docker/install\.sh /opt/venv (.+?)(?: \\\\)?$", RECIPE, re.M)
+    re.findall(r"^FROM lock AS (.+)-packages\nRUN docker/install\.sh /opt/venv (.+?)(?: \\)?$", RECIPE, re.M)
 )
 STAGES = dict(re.findall(r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", RECIPE, re.M | re.S))
 SCRIPTS = [*DOCKER.glob("*.sh"), *(ROOT / "tools").glob("*.sh"), ROOT / ".ci" / "run"]
