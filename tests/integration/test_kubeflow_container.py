@@ -11,7 +11,7 @@ from sazon.cluster import STATE_PATH
 from sazon.processes import Processes, answers, free_port
 from sazon.settings import load_settings
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]
 
 TRAINING = {"learning_rate": 0.003, "patience": 20, "token_dropout": 0.0, "least_steps": 200}
 
