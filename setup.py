@@ -19,7 +19,7 @@ EXTRAS = {
     "jax": ["jax>=0.5"],
     "torch": ["torch>=2.4"],
     "serving": ["tensorflow>=2.21,<2.22", "tensorflow-text>=2.21,<2.22", "tensorflow-serving-api", "grpcio", "orjson",
-                "uvicorn[standard]", "starlette"],
+                "uvicorn[standard]", "starlette", "kubernetes>=26"],
     "gateway": ["flask>=3", "spectree>=3", "offapi", "waitress", "gunicorn", "prometheus-client>=0.20",
                 "tensorflow-serving-api", "grpcio", "feast>=0.67,<0.68", "redis", "psycopg[binary]>=3.2", "openai>=2"],
     "mlflow": ["mlflow>=3.17,<4", "psycopg[binary]>=3.2", "boto3"],
