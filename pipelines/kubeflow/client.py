@@ -175,7 +175,8 @@ def read_arguments(package: Path, arguments: list[str]) -> dict[str, Any]:
     try:
         text = package.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{package}: {error}; make it with sazon pipeline compile") from None
+        reason = error.strerror if isinstance(error, OSError) else "is no text"
+        raise UserError(f"{package}: {reason}; make it with sazon pipeline compile") from None
     ir, platform = document.parse(text)
     checks.check(ir, platform)
     return parse_arguments(ir, arguments)
