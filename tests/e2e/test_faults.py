@@ -22,6 +22,8 @@ def states(sazon):
 
 
 def test_killed_in_training_and_started_again(sazon, bare_file):
+    bucket = sazon.folder / "bucket"
+    sazon.environment["SAZON_TRAIN__STATE_DIR"] = bucket.as_uri()
     child = sazon.start("train", "--data", bare_file, "--json")
     for line in child.stderr:
         if "epoch 1/" in line:
@@ -38,7 +40,8 @@ def test_killed_in_training_and_started_again(sazon, bare_file):
     assert result["figures"]["taste"]["tastes"] is None
     assert "RUNNING" not in states(sazon)
     assert "KILLED" not in states(sazon)  # the same run went on
-    assert not any((sazon.home / "trainings").iterdir())
+    del sazon.environment["SAZON_TRAIN__STATE_DIR"]
+    assert not [path for path in bucket.rglob("*") if path.is_file()]
     assert [path.name for path in (sazon.home / "served" / "taste").iterdir()] == ["1"]
     assert not list(sazon.home.rglob("*.partial"))
 
@@ -47,6 +50,7 @@ def test_a_worse_version_is_registered_as_rejected_and_not_served(sazon, bare_fi
     sazon.environment["SAZON_GATES__ABOVE_MAJORITY"] = "0.99"
     result = sazon.json("train", "--data", bare_file, "--epochs", "1")
     del sazon.environment["SAZON_GATES__ABOVE_MAJORITY"]
+    assert not any((sazon.home / "trainings").iterdir())
     assert (result["version"], result["status"], result["rolled_out"]) == (2, "rejected", False)
     listed = sazon.json("versions")
     assert [(version["number"], version["status"], version["aliases"]) for version in listed] == [
