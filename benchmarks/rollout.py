@@ -96,7 +96,7 @@ def _one(stack: Stack, number: int, kind: str, settings: dict[str, Any]) -> dict
     return {
         "as_wanted": (ended.outcome is Outcome.PROMOTED) == good,
         "decided_in": _deciding_step(ended),
-        "reason": ended.reason,
+        "reason": ended.reason.replace(str(stack.home), "$SAZON_HOME"),
         "seconds": round(seconds, 2),
         "exposed_calls": exposed,
         "exposed": exposed / max(1, total),

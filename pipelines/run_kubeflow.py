@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from components import tfdv_compat
 from data.keeping import record_version
@@ -146,10 +147,18 @@ def _environment(settings: Settings) -> dict[str, str]:
     return {
         "HOME": "/tmp",  # noqa: S108  the one folder of its own that a pod may write
         f"{PREFIX}HOME": STATE_PATH,
-        f"{PREFIX}MLFLOW__TRACKING_URI": f"http://mlflow.{settings.kubeflow.namespace}.svc:5000",
+        f"{PREFIX}MLFLOW__TRACKING_URI": _tracking_uri(settings),
         **{f"{PREFIX}{name.upper()}": json.dumps(values) for name, values in sections.items() if values},
         **settings.kubeflow.env,
     }
+
+
+def _tracking_uri(settings: Settings) -> str:
+    """The settings' own server where pods can reach it, else the cluster's."""
+    address = urlsplit(settings.mlflow.tracking_uri or "")
+    if address.scheme in ("http", "https") and address.hostname not in ("localhost", "127.0.0.1", "::1"):
+        return address.geturl()
+    return f"http://mlflow.{settings.kubeflow.namespace}.svc:5000"
 
 
 def _defaults(pipeline: Any) -> dict[str, Any]:

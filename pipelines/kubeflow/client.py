@@ -121,9 +121,15 @@ class KubeflowClient:
         return [read_run(run) for run in found or ()]
 
     def schedules(self) -> list[Schedule]:
-        """All that are there, up to a hundred."""
-        found = self._call(self._kfp.list_recurring_runs, page_size=100, namespace=self._namespace)
-        return [_schedule(item) for item in found.recurring_runs or ()]
+        """All that are there."""
+        found: list[Schedule] = []
+        token = ""
+        while True:
+            page = self._call(self._kfp.list_recurring_runs, page_token=token, page_size=100, namespace=self._namespace)
+            found += [_schedule(item) for item in page.recurring_runs or ()]
+            token = page.next_page_token
+            if not token:
+                return found
 
     def status(self, run_id: str) -> RunState:
         """A run and its steps."""

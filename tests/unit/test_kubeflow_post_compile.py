@@ -224,6 +224,34 @@ def test_what_is_no_pipeline_is_one_line(text):
         document.parse(text)
 
 
+def _without(part):
+    def damage(ir):
+        *path, last = part
+        for key in path:
+            ir = ir[key]
+        ir[last] = None
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _without(["pipelineInfo"]),
+        _without(["root"]),
+        _without(["root", "dag"]),
+        _without(["deploymentSpec"]),
+        lambda ir: ir["pipelineInfo"].clear(),
+        lambda ir: ir["components"].clear(),
+        lambda ir: ir["deploymentSpec"]["executors"].popitem(),
+    ],
+)
+def test_a_damaged_pipeline_is_one_line(ruled, damage):
+    damage(ruled)
+    with pytest.raises(UserError, match="not there|has no"):
+        document.parse(document.as_yaml(ruled, {"platforms": None}))
+
+
 def test_an_unknown_field_of_the_first_document_is_found(ruled):
     tasks_of(ruled)["Train"]["cacheOptions"] = {}
     with pytest.raises(UserError, match="cacheOptions"):

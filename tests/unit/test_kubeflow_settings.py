@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from pipelines.run_kubeflow import _environment
 from sazon.errors import SettingsError
 from sazon.settings import load_settings
 
@@ -66,3 +67,17 @@ def test_the_environment_sets_lists_as_json(monkeypatch):
     monkeypatch.setenv("SAZON_KUBEFLOW__GPUS", "4")
     chosen = load_settings(kubeflow={"cache": False}).kubeflow
     assert ([item.key for item in chosen.tolerations], chosen.gpus, chosen.cache) == (["spot"], 4, False)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (None, "http://mlflow.sazon.svc:5000"),
+        ("http://127.0.0.1:5000", "http://mlflow.sazon.svc:5000"),
+        ("sqlite:///mlflow.db", "http://mlflow.sazon.svc:5000"),
+        ("https://mlflow.example.com", "https://mlflow.example.com"),
+    ],
+)
+def test_pods_are_given_a_tracking_server_that_they_can_reach(given, wanted):
+    settings = load_settings(mlflow={"tracking_uri": given})
+    assert _environment(settings)["SAZON_MLFLOW__TRACKING_URI"] == wanted

@@ -4,10 +4,10 @@ from typing import Any, Final
 
 import yaml
 
-from pipelines.kubeflow.post_compile.graph import Ir
+from pipelines.kubeflow.post_compile.graph import Ir, executors_of, tasks_of
 from sazon.errors import UserError
 
-_PARTS: Final = ("pipelineInfo", "root", "components", "deploymentSpec")
+_PARTS: Final = (("pipelineInfo", "name"), ("root", "dag", "tasks"), ("components",), ("deploymentSpec", "executors"))
 
 
 def as_yaml(ir: Ir, platform: dict[str, Any]) -> str:
@@ -35,8 +35,7 @@ def parse(text: str) -> tuple[Ir, dict[str, Any]]:
     if not documents or not all(isinstance(document, dict) for document in documents) or len(documents) > 2:
         raise UserError("the pipeline has no PipelineSpec (want one document, and a PlatformSpec as the second)")
     ir, platform = documents[0], documents[1] if len(documents) == 2 else {}
-    if missing := [part for part in _PARTS if part not in ir]:
-        raise UserError(f"the pipeline has no {missing[0]}: it is no compiled PipelineSpec")
+    _require_parts(ir)
     try:
         json_format.ParseDict(ir, pipeline_spec_pb2.PipelineSpec())
         deployment = pipeline_spec_pb2.PipelineDeploymentConfig()
@@ -46,11 +45,36 @@ def parse(text: str) -> tuple[Ir, dict[str, Any]]:
             json_format.ParseDict(config, kubernetes_executor_config_pb2.KubernetesExecutorConfig())
     except json_format.ParseError as error:
         raise UserError(f"the pipeline is not what Kubeflow reads: {' '.join(str(error).split())}") from None
+    _require_references(ir)
     return ir, platform
+
+
+def _require_parts(ir: Ir) -> None:
+    """The protocol takes a pipeline of nothing."""
+    for place in _PARTS:
+        part: Any = ir
+        for key in place:
+            part = part.get(key) if isinstance(part, dict) else None
+        if not part:
+            raise UserError(f"the pipeline has no {'.'.join(place)}: it is no compiled PipelineSpec")
+
+
+def _require_references(ir: Ir) -> None:
+    """Each task has its component, each component its executor."""
+    for name, task in tasks_of(ir).items():
+        component = ((task or {}).get("componentRef") or {}).get("name")
+        if component not in (ir["components"] or {}):
+            raise UserError(f'task {name} is of component "{component}", which is not there')
+        interface = ir["components"][component] or {}
+        label = interface.get("executorLabel")
+        if "dag" not in interface and label not in executors_of(ir):
+            raise UserError(f'component {component} is run by executor "{label}", which is not there')
 
 
 def executors_in(platform: dict[str, Any]) -> dict[str, Any]:
     """The configurations of a PlatformSpec by executor label."""
-    spec = platform.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {})
-    executors: dict[str, Any] = spec.get("executors", {})
+    part: Any = platform
+    for key in ("platforms", "kubernetes", "deploymentSpec", "executors"):
+        part = part.get(key) or {}
+    executors: dict[str, Any] = part
     return executors
