@@ -134,12 +134,18 @@ def approve(by: By = None) -> None:
 
 @app.command()
 def rollback(by: By = None, as_json: Json = False) -> None:
-    """Go back from the champion to the version before it, at once."""
+    """Go back from the champion to the version before it, at once; goes on where a killed rollback was."""
+    from serving.rollout.controller import aim
+    from serving.rollout.store import Outcome
+
     settings = _settings()
     store = _store(settings)
     with store.control():
         controller = _controller(settings, store)
-        _finish(controller, controller.begin_rollback(by or _user()), as_json, wanted="reverted")
+        rollout = store.unfinished()
+        if rollout is None or aim(rollout) is not Outcome.REVERTED:
+            rollout = controller.begin_rollback(by or _user())
+        _finish(controller, rollout, as_json)
 
 
 @app.command()
@@ -153,11 +159,13 @@ def history(as_json: Json = False) -> None:
         typer.echo(f"{event.at}  {event.rollout:>4}  {event.step:<12} {event.message}")
 
 
-def _finish(controller: "Controller", rollout: "Rollout", as_json: bool, wanted: str = "promoted") -> None:
+def _finish(controller: "Controller", rollout: "Rollout", as_json: bool, wanted: str | None = None) -> None:
+    from serving.rollout.controller import aim
+
     ended = controller.run(rollout)
     if as_json:
         typer.echo(json.dumps(_as_dict(ended), ensure_ascii=False))
-    if ended.outcome != wanted:
+    if ended.outcome != (wanted or aim(ended)):
         raise ServingError(f"version {ended.version} was {ended.outcome}: {ended.reason}")
     if not as_json:
         typer.echo(f"version {ended.version}: {ended.outcome}")

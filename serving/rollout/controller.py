@@ -1,5 +1,6 @@
 """Brings a version from the registry to all requests, or back; goes on after a kill where it was."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,6 +38,11 @@ def make_plan(settings: RolloutSettings, champion: int | None) -> tuple[str, ...
     shadow = [f"{SHADOW} {100 * settings.shadow_share:g}%"] if settings.shadow_share else []
     approval = [APPROVAL] if settings.approval else []
     return (VERIFY, LOAD, REPLAY, *shadow, *canaries[:-1], *approval, canaries[-1], PROMOTE)
+
+
+def aim(rollout: Rollout) -> Outcome:
+    """How it ends when all goes well."""
+    return Outcome.REVERTED if rollout.plan == (REVERT,) else Outcome.PROMOTED
 
 
 class Controller:
@@ -113,16 +119,12 @@ class Controller:
         if isinstance(result, Failed):
             return self._fail(rollout, result), 0.0
         if time.time() - rollout.entered_at > self._limit_s(rollout):
-            if rollout.step == ROLLBACK:
-                self._place.tell("a model server is away: sazon doctor --repair once it is back")
-                steps.finish_rollback(self._place, rollout)
-                return self._end(rollout, Outcome.ROLLED_BACK, f"{result.reason}; see sazon doctor"), 0.0
             figures = result.work.get("figures", {})
             return self._fail(rollout, Failed(f"no decision in time: {result.reason}", figures)), 0.0
         work = {**result.work, "waits": result.reason}
-        settling = bool(result.work.get("settled")) and not rollout.work.get("settled")
-        chosen = self._place.settings.rollout
-        return self._store.save(replace(rollout, work=work)), chosen.settle_s if settling else chosen.poll_s
+        settles_s = result.work.get("settled_at", 0.0) - time.time()
+        waits_s = settles_s if settles_s > 0 else self._place.settings.rollout.poll_s
+        return self._store.save(replace(rollout, work=work)), waits_s
 
     def _advance(self, rollout: Rollout, passed: Passed) -> Rollout:
         if rollout.step == ROLLBACK:
@@ -130,8 +132,7 @@ class Controller:
         rollout = replace(rollout, figures={**rollout.figures, rollout.step: passed.figures})
         place = rollout.plan.index(rollout.step) + 1
         if place == len(rollout.plan):
-            ended = Outcome.REVERTED if rollout.step == REVERT else Outcome.PROMOTED
-            return self._end(rollout, ended, passed.message)
+            return self._end(rollout, aim(rollout), passed.message)
         self._place.tell(f"{rollout.step}: {passed.message}")
         entered = replace(rollout, step=rollout.plan[place], entered_at=time.time(), work=passed.carried)
         return self._store.save(entered, f"{rollout.step}: {passed.message}", passed.figures)
@@ -159,6 +160,8 @@ class Controller:
 
     def _limit_s(self, rollout: Rollout) -> float:
         chosen = self._place.settings.rollout
+        if rollout.step == ROLLBACK:  # there is nothing else to turn to
+            return math.inf
         if rollout.step in _PLAIN:
             return chosen.load_timeout_s
         return chosen.approval_timeout_s if rollout.step == APPROVAL else chosen.step_timeout_s

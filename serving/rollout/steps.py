@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -98,31 +99,27 @@ def promote(place: Workplace, rollout: Rollout) -> Result:
 def roll_back(place: Workplace, rollout: Rollout) -> Result:
     """Gives all requests to the champion, then takes the version away.
 
-    The order matters: gateways first, so that nobody asks for a version that is gone.
+    The order matters: gateways first, so that nobody asks for a version that is gone. Only a model server may be
+    given up on.
     """
     old = rollout.champion
     if old is not None:
         place.route(Traffic(stable=old))
-    settled = rollout.work.get("settled", False)
-    if not settled:
-        return Waiting({"settled": True}, "gateways turn to the champion")
+    unsettled = _settle(place, rollout, "gateways turn to the champion")
+    if unsettled is not None:
+        return unsettled
     _restore_aliases(place, rollout)
-    if old is not None:
-        place.tell(f"model servers: version {old} alone")
-        if not hold(place.servers, [old], {STABLE: old}):
-            return Waiting({"settled": True}, f"version {old} is not available as {STABLE}")
+    problem = _turn_servers_back(place, old) if old is not None else ""
+    if problem and time.time() - rollout.work["settled_at"] <= place.settings.rollout.load_timeout_s:
+        return Waiting(rollout.work, problem)
+    if problem:
+        place.tell("a model server is away: sazon doctor --repair once it is back")
     place.tell("withdrawing the version")
-    finish_rollback(place, rollout)
-    return Passed(rollout.reason)
-
-
-def finish_rollback(place: Workplace, rollout: Rollout) -> None:
-    """What of a rollback needs no server."""
-    _restore_aliases(place, rollout)
     if _served(place, rollout.version).exists():
         retire(_served(place, rollout.version))
     shutil.rmtree(_staging(place), ignore_errors=True)
     _log(place, rollout, "rolled back", rollout.aborted_by or rollout.started_by, rollout.reason)
+    return Passed(f"{problem}; see sazon doctor" if problem else rollout.reason)
 
 
 def revert(place: Workplace, rollout: Rollout) -> Result:
@@ -136,11 +133,12 @@ def revert(place: Workplace, rollout: Rollout) -> Result:
         place.servers.assign([number for number in (bad, good) if number is not None], {})
         return Waiting({}, f"version {good} is {state.state}")
     place.route(Traffic(stable=good))
-    if not rollout.work.get("settled", False):
-        return Waiting({"settled": True}, f"gateways turn to version {good}")
+    unsettled = _settle(place, rollout, f"gateways turn to version {good}")
+    if unsettled is not None:
+        return unsettled
     place.tell("model servers: label stable")
     if not hold(place.servers, [good], {STABLE: good}):
-        return Waiting({"settled": True}, f"version {good} is not available as {STABLE}")
+        return Waiting(rollout.work, f"version {good} is not available as {STABLE}")
     place.tell("registry: aliases")
     place.registry.set_alias(CHAMPION, good)
     place.registry.drop_alias(PREVIOUS)
@@ -149,6 +147,24 @@ def revert(place: Workplace, rollout: Rollout) -> Result:
     place.tell("tidying up")
     _tidy(place, good)
     return Passed(f"version {good} answers again")
+
+
+def _settle(place: Workplace, rollout: Rollout, reason: str) -> Waiting | None:
+    """Waits until every gateway has read its traffic, over a kill too; None: they have."""
+    settled_at = rollout.work.get("settled_at")
+    if settled_at is None:
+        return Waiting({"settled_at": time.time() + place.settings.rollout.settle_s}, reason)
+    return Waiting(rollout.work, reason) if time.time() < settled_at else None
+
+
+def _turn_servers_back(place: Workplace, old: int) -> str:
+    """Has them hold that version alone; returns what is in the way, if something is."""
+    place.tell(f"model servers: version {old} alone")
+    try:
+        held = hold(place.servers, [old], {STABLE: old})
+    except (ServingError, OSError) as error:
+        return str(error)
+    return "" if held else f"version {old} is not available as {STABLE}"
 
 
 def _restore_aliases(place: Workplace, rollout: Rollout) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from sazon.errors import DamagedTraffic
 from sazon.kubernetes_api import Cluster
 from sazon.registry import Registry
 from sazon.schema import MODEL_NAME
@@ -47,8 +48,8 @@ class Workplace:
         return traffic_documents(self.settings, self.cluster)
 
     def route(self, traffic: Traffic) -> None:
-        """Writes who answers, where something else is written."""
-        stale = [document for document in self.traffic if read_traffic(document) != traffic]
+        """Writes who answers, where something else is written, or something damaged."""
+        stale = [document for document in self.traffic if not _says(document, traffic)]
         if stale:
             self.tell(f"traffic: {describe(traffic)}")
         for document in stale:
@@ -129,6 +130,13 @@ def describe(traffic: Traffic) -> str:
     if traffic.shadow_share:
         parts.append(f"version {traffic.canary} shadows {traffic.shadow_share:.0%}")
     return ", ".join(parts)
+
+
+def _says(document: Document, traffic: Traffic) -> bool:
+    try:
+        return read_traffic(document) == traffic
+    except DamagedTraffic:
+        return False
 
 
 def _servers(settings: Settings, cluster: Cluster | None) -> ModelServers:

@@ -1,17 +1,21 @@
 """The state machine over a simulated model server, gateway and registry; killed before each of its actions."""
 
 import math
+import time
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
+from sazon.cli import rollout as commands
 from sazon.errors import RolloutRunning, ServingError, UserError
 from sazon.registry import Version
 from sazon.settings import RolloutSettings, Settings
 from serving.monitoring.metrics import GATEWAY_CALLS, GATEWAY_PREDICTIONS, GATEWAY_SHADOW_AGREEMENT, SHADOW
 from serving.rollout import steps
-from serving.rollout.controller import Controller, make_plan
+from serving.rollout.controller import REVERT, Controller, make_plan
 from serving.rollout.doctor import examine
+from serving.rollout.documents import FileDocument
 from serving.rollout.figures import BUCKET, Series
 from serving.rollout.server_control import VersionState
 from serving.rollout.store import ROLLBACK, Outcome, RolloutStore
@@ -322,6 +326,71 @@ def test_a_server_that_stays_away_does_not_hold_a_rollback_up(world):
     assert ended.outcome is Outcome.ROLLED_BACK
     assert Traffic.read(made.settings.state.traffic) == Traffic(stable=OLD)
     assert made.versions() == {"1"}
+
+
+def into_rollback(made):
+    """An aborted canary, whose traffic is to be changed."""
+    rollout = made.controller.begin(NEW, "ana")
+    while not rollout.step.startswith(CANARY):
+        rollout, _ = made.controller.look(rollout)
+    rollout = made.controller.look(made.controller.look(rollout)[0])[0]
+    assert Traffic.read(made.settings.state.traffic).canary_share
+    made.store.wish(rollout, aborted_by="luis")
+    return made.controller.look(rollout)[0]
+
+
+def test_nothing_is_taken_away_while_the_traffic_cannot_be_changed(world, monkeypatch):
+    made = world(load_timeout_s=1e-3)
+    with made.store.control():
+        rollout = into_rollback(made)
+        with monkeypatch.context() as broken:
+            broken.setattr(FileDocument, "change", lambda self, edit: 1 / 0)
+            for _ in range(3):
+                time.sleep(1e-3)
+                rollout, _ = made.controller.look(rollout)
+        assert (rollout.outcome, made.versions(), made.servers.loaded) == (None, {"1", "2"}, {OLD, NEW})
+        assert made.controller.run(rollout).outcome is Outcome.ROLLED_BACK
+    made.assert_agrees_on(OLD)
+
+
+def test_damaged_traffic_is_written_anew_on_the_way_back(world):
+    made = world()
+    with made.store.control():
+        rollout = into_rollback(made)
+        made.settings.state.traffic.write_text("{")
+        assert made.controller.run(rollout).outcome is Outcome.ROLLED_BACK
+    made.assert_agrees_on(OLD)
+
+
+@pytest.mark.parametrize("back", [ROLLBACK, REVERT])
+def test_whoever_goes_on_after_a_kill_waits_for_the_rest_of_the_settling(world, monkeypatch, back):
+    made = world(settle_s=1000.0)
+    if back == REVERT:
+        made.roll_out()
+    with made.store.control():
+        rollout = into_rollback(made) if back == ROLLBACK else made.controller.begin_rollback("ana")
+        for _ in range(3):
+            rollout, waits_s = made.controller.look(rollout)
+            assert 900 < waits_s <= 1000
+        assert (rollout.step, made.servers.loaded) == (back, {OLD, NEW})
+        monkeypatch.setattr(steps, "time", SimpleNamespace(time=lambda: time.time() + 1000))
+        assert made.controller.look(rollout)[0].outcome is not None
+    made.assert_agrees_on(OLD)
+
+
+@pytest.mark.parametrize("command", [commands.rollback, commands.resume])
+def test_a_killed_rollback_goes_on_and_succeeds(world, monkeypatch, command):
+    made = world()
+    made.roll_out()
+    monkeypatch.setattr(commands, "_settings", lambda: made.settings)
+    monkeypatch.setattr(commands, "_controller", lambda settings, store: made.controller)
+    made.die_at = len(made.told) + 3
+    with pytest.raises(Killed):
+        commands.rollback(by="ana", as_json=False)
+    made.registry.drop_alias("previous")
+    command(**({"by": "ana"} if command is commands.rollback else {}), as_json=False)
+    assert made.store.last().outcome is Outcome.REVERTED
+    made.assert_agrees_on(OLD)
 
 
 def test_it_goes_back_although_the_server_turned_to_the_new_version_alone(world):
