@@ -19,11 +19,11 @@ class FeatureReader(Protocol):
     """Where the online features of a product in a region come from."""
 
     def read(self, product: str, region: str) -> Features:
-        """Feature values by name; None where nothing is known."""
+        """Feature values by name, each None where nothing is known; empty where there are no features."""
         ...
 
-    def read_context(self, product: str | None, region: str | None) -> list[float]:
-        """What a model with a contextual signature reads; NaN where nothing is known."""
+    def read_context(self, product: str | None, region: str | None) -> list[float] | None:
+        """What a model with a contextual signature reads; NaN where nothing is known, None without features."""
         ...
 
 

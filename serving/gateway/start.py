@@ -2,7 +2,8 @@
 
 from sazon.schema import MODEL_NAME
 from sazon.settings import Settings
-from serving.gateway.config import FeatureReader, GatewayConfig
+from serving.gateway.config import GatewayConfig
+from serving.gateway.late_features import LateFeatureReader
 
 
 def start(settings: Settings, model_grpc: str | None = None, host: str | None = None, port: int | None = None) -> None:
@@ -17,7 +18,6 @@ def start(settings: Settings, model_grpc: str | None = None, host: str | None = 
     Raises:
         ServingError: the port is taken.
     """
-
     workers = settings.gateway.workers
     places = -(-settings.gateway.max_in_flight // workers)
 
@@ -27,7 +27,7 @@ def start(settings: Settings, model_grpc: str | None = None, host: str | None = 
             model_name=MODEL_NAME,
             timeout_s=settings.gateway.timeout_s,
             max_in_flight=places,
-            feature_reader=_open_features(settings),
+            feature_reader=LateFeatureReader(settings.state.features),
             features=settings.state.features,
             traffic=settings.gateway.traffic_file or settings.state.traffic,
             inbox=settings.state.inbox,
@@ -46,12 +46,3 @@ def start(settings: Settings, model_grpc: str | None = None, host: str | None = 
         from serving.gateway.server import run
 
         run(make_config(), chosen_host, chosen_port)
-
-
-def _open_features(settings: Settings) -> FeatureReader | None:
-    """None where no features have been materialised."""
-    if not (settings.state.features / "feature_store.yaml").exists():
-        return None
-    from serving.gateway.features import FeastFeatureReader
-
-    return FeastFeatureReader(settings.state.features)
