@@ -122,6 +122,26 @@ def test_promtool_takes_the_rules(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_without_calls_the_latency_that_scales_is_zero(tmp_path):
+    if not shutil.which("promtool"):
+        pytest.skip("promtool is missing (Debian: prometheus)")
+    triggers = of_kind(PROD, "ScaledObject")["model-server"]["spec"]["triggers"]
+    (query,) = (item["metadata"]["query"] for item in triggers if item["type"] == "prometheus")
+    name = 'sazon_gateway_inference_duration_seconds_bucket{namespace="sazon",role="stable",le="%s"}'
+    quiet, busy = "5+0x10", "0+60x10"
+    tests = [
+        {
+            "interval": "1m",
+            "input_series": [{"series": name % le, "values": values} for le in ("0.5", "1", "+Inf") if values],
+            "promql_expr_test": [{"expr": query, "eval_time": "10m", "exp_samples": [{"labels": "{}", "value": want}]}],
+        }
+        for values, want in ((None, 0), (quiet, 0), (busy, 0.475))
+    ]
+    (tmp_path / "tests.yaml").write_text(yaml.safe_dump({"tests": tests}))
+    done = subprocess.run(["promtool", "test", "rules", tmp_path / "tests.yaml"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_gateway_reads_features_and_traffic_where_they_are_mounted(monkeypatch):
     container = only_container("gateway")
     for name, value in variables(container).items():

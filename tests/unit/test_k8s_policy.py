@@ -5,8 +5,10 @@ import re
 import pytest
 import yaml
 from kustomize import build
-from manifests import OVERLAYS, containers, everything, of_kind, pod_template, pods, with_component
+from manifests import OVERLAYS, ROOT, containers, everything, of_kind, pod_template, pods, with_component
 from network import allows, selects
+
+from sazon.settings import KubeflowSettings
 
 MANIFESTS = everything()
 TEMPLATES = {name: template for name, item in MANIFESTS.items() if (template := pod_template(item))}
@@ -28,6 +30,7 @@ UNPRIVILEGED = {
 }
 PLACEHOLDER = "local-only-not-a-secret"
 PIPELINE = {"pipeline/runid": "8d4c"}
+KSERVE = {"serving.kserve.io/inferenceservice": "taste"}
 NEEDS_THE_API_SERVER = {"pipeline", "rollout"}
 
 
@@ -129,6 +132,37 @@ def test_a_rollout_may_change_who_answers_and_nothing_else():
         "verbs": ["get", "patch"],
     }
     assert two == {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list"]}
+
+
+def test_a_pipeline_may_do_what_its_pods_do_and_nothing_else():
+    rules = of_kind("overlays/prod", "Role")["pipeline"]["rules"]
+    found = {(*rule["apiGroups"], *rule["resources"], *rule.get("resourceNames", ())): rule["verbs"] for rule in rules}
+    assert len(found) == len(rules)
+    assert found == {
+        ("argoproj.io", "workflowtaskresults"): ["create", "patch"],
+        ("", "configmaps", "kfp-launcher"): ["get"],
+        ("", "secrets", "mlpipeline-minio-artifact"): ["get"],
+        ("trainer.kubeflow.org", "trainjobs"): ["create", "get", "delete"],
+        ("", "pods", "pods/log"): ["get", "list"],
+    }
+
+
+def test_the_quota_covers_every_kind_of_gpu_that_our_documents_name():
+    texts = [(ROOT / path).read_text(encoding="utf-8") for path in ("k8s/README.md", "docs/guides/kubernetes.md")]
+    named = set(re.findall(r"`(?:kubeflow\.gpu: )?(nvidia\.com/(?:gpu\.shared|mig-[\w.]+))`", " ".join(texts)))
+    assert len(named) > 1
+    quota = of_kind("overlays/gpu", "ResourceQuota")["gpus"]["spec"]["hard"]
+    assert quota.keys() >= {f"requests.{name}" for name in (*named, KubeflowSettings().gpu)}
+
+
+def test_a_server_without_a_model_is_not_restarted_while_the_first_one_trains():
+    for name in ("model-server", "gateway"):
+        template = pods("overlays/local")[name]
+        (probe,) = [item["startupProbe"] for item in template["spec"]["containers"]]
+        if "tcpSocket" in probe:
+            assert probe["periodSeconds"] * probe["failureThreshold"] >= 12 * 3600
+        else:
+            assert probe["httpGet"]["path"] == "/healthz", "which does not ask for a model"
 
 
 def test_only_the_local_overlay_holds_secrets_and_they_say_that_they_are_none():
@@ -250,6 +284,9 @@ NEEDED = [
     (app("mlflow"), "outside", 443),
     ("monitoring", app("gateway"), 8080),
     ("monitoring", app("model-server"), 8501),
+    ("istio-system", KSERVE, 8012),
+    ("knative-serving", KSERVE, 8012),
+    ("knative-serving", KSERVE, 9090),
 ]
 FORBIDDEN = [
     (app("gateway"), app("mlflow"), 5000),
@@ -262,13 +299,16 @@ FORBIDDEN = [
     (app("somebody-else"), app("model-server"), 8500),
     ("default", app("gateway"), 8080),
     ("default", app("mlflow"), 5000),
+    ("default", KSERVE, 8012),
+    (KSERVE, app("postgres"), 5432),
+    (KSERVE, "outside", 443),
     ("monitoring", app("postgres"), 5432),
 ]
 
 
 @each_overlay
 def test_what_has_to_talk_may_and_nothing_else(overlay):
-    found = list(policies(overlay))
+    found = [*policies(overlay), *of_kind("kserve", "NetworkPolicy").values()]
     assert [connection for connection in NEEDED if not allows(found, *connection)] == []
     assert [connection for connection in FORBIDDEN if allows(found, *connection)] == []
 
