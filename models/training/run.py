@@ -6,7 +6,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from models.text.tokeniser import Tokeniser
 from models.training.fitting import Fitted, Observer, Trainer, planned_epochs
 from models.training.state import Epoch, TrainingState
 from models.training.store import ObjectStore, is_remote
-from sazon.errors import StoreError
+from sazon.errors import StoreError, UserError
 from sazon.logging import get_logger
 from sazon.memory import keep_freed_memory
 from sazon.registry import CHECKPOINT_ARTIFACT
@@ -62,17 +63,21 @@ class TrainingJob:
     key: str
     folder: Path
     store: ObjectStore | None
+    lock: Path | None = None
 
     @classmethod
     def read(cls, config: dict[str, Any]) -> "TrainingJob":
         """Key and store, or folder, are the same for the same job, so that a killed one finds its state.
 
         There is a store where the state lives in one, and where several machines train; the folder is scratch then.
+        There is a lock wherever the state is on a file system.
         """
         key = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:16]
         settings = TrainSettings.model_validate(config[CONFIG_TRAIN])
         place = config[CONFIG_STATE_DIR]
-        shared = is_remote(place) or settings.nodes > 1
+        remote = is_remote(place)
+        shared = remote or settings.nodes > 1
+        store = ObjectStore(place if remote else str(Path(place).resolve())).below(key) if shared else None
         return cls(
             EncoderSettings.model_validate(config[CONFIG_ENCODER]),
             settings,
@@ -82,7 +87,8 @@ class TrainingJob:
             config[CONFIG_TAGS],
             key,
             Path(tempfile.mkdtemp(prefix="sazon-training-")) if shared else Path(place) / key,
-            ObjectStore(place if is_remote(place) else str(Path(place).resolve())).below(key) if shared else None,
+            store,
+            None if remote else Path(place) / f"{key}.lock",
         )
 
 
@@ -104,9 +110,45 @@ def train(fn_args: Any, fit: Fit) -> None:
 
     Raises:
         StoreError: the state of the training cannot be kept where the settings want it.
+        UserError: the same training is under way already.
     """
     keep_freed_memory()
     job = TrainingJob.read(fn_args.custom_config)
+    with _alone(job):
+        _train(fn_args, job, fit)
+        _forget(job)
+
+
+@contextmanager
+def _alone(job: TrainingJob) -> Iterator[None]:
+    """Keeps other runs off the training's files, also those of other pods; what is scratch goes in any case."""
+    try:
+        with _locked(job.lock) if job.lock else nullcontext():
+            yield
+    finally:
+        if job.store:
+            shutil.rmtree(job.folder, ignore_errors=True)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"another training of the same data and settings is under way (it holds {path}): wait for it, or stop it"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _train(fn_args: Any, job: TrainingJob, fit: Fit) -> None:
     if job.store:
         job.store.check()
     rows, held_out = (
@@ -135,7 +177,6 @@ def train(fn_args: Any, fit: Fit) -> None:
         temperature=fitted.temperature,
         epochs=[vars(epoch) for epoch in fitted.epochs],
     ).write(folder)
-    _forget(job)
 
 
 def _forget(job: TrainingJob) -> None:

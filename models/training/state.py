@@ -156,10 +156,14 @@ class TrainingState:
             before = (newest_in(store) or {}).get("object")
             store.put(name, self.path)
             store.put_json(_NEWEST, {"object": name, "bytes": self.path.stat().st_size, **known})
+        except StoreError as error:
+            _LOG.warning("checkpoint not stored, the one before stays: %s", error)
+            return
+        try:
             if before:
                 store.delete(before)
         except StoreError as error:
-            _LOG.warning("checkpoint not stored, the one before stays: %s", error)
+            _LOG.warning("checkpoint stored, but the one before stays as well: %s", error)
 
     def _download(self, store: ObjectStore) -> None:
         self.path.unlink(missing_ok=True)

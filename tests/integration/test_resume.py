@@ -115,3 +115,28 @@ def test_a_damaged_state_is_a_fresh_start(tmp_path):
     path = tmp_path / "state.npz"
     path.write_bytes(b"PK\x03\x04 cut off")
     assert TrainingState(path, 0.0).restore([keras.Variable(np.zeros(2))]).epoch == 0
+
+
+def test_a_second_run_of_the_same_training_is_refused_and_scratch_goes(tmp_path, monkeypatch):
+    from types import SimpleNamespace
+
+    from models.training import run
+    from models.training.store import ObjectStore
+    from sazon.errors import UserError
+
+    scratch, lock = tmp_path / "scratch", tmp_path / "trainings" / "0123.lock"
+    store = ObjectStore(str(tmp_path / "store"))
+    job = run.TrainingJob(None, None, None, None, "taste", {}, "0123", scratch, store, lock)
+    monkeypatch.setattr(run.TrainingJob, "read", lambda _: job)
+    asked = SimpleNamespace(custom_config={})
+
+    def train_again(*_):
+        run.train(asked, None)
+
+    monkeypatch.setattr(run, "_train", train_again)
+    scratch.mkdir()
+    with pytest.raises(UserError, match=r"another training of the same data and settings is under way.*0123\.lock"):
+        run.train(asked, None)
+    assert not scratch.exists()
+    monkeypatch.setattr(run, "_train", lambda *_: None)
+    run.train(asked, None)  # whoever fails holds nothing
