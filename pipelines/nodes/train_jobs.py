@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pipelines.nodes.train_job import GROUP, PLURAL, VERSION
-from sazon.errors import ClusterError
+from sazon.errors import ClusterError, PipelineError
 from sazon.kubernetes_api import Cluster
 
 _OF_JOB: Final = "jobset.sigs.k8s.io/jobset-name"
@@ -54,7 +54,8 @@ class TrainJobs:
         """With its pods; waits until they are gone.
 
         Raises:
-            ClusterError: they do not go.
+            ClusterError: the API refuses or is away.
+            PipelineError: they do not go.
         """
         try:
             self.cluster.call(
@@ -66,7 +67,7 @@ class TrainJobs:
         deadline_s = time.monotonic() + _GONE_S
         while self.get(name) is not None:
             if time.monotonic() > deadline_s:
-                raise ClusterError(
+                raise PipelineError(
                     f"TrainJob {name} is being deleted and does not go: see kubectl get trainjob,pods "
                     f"-n {self.cluster.namespace}"
                 )

@@ -12,7 +12,7 @@ from pipelines.nodes.following import Following
 from pipelines.nodes.train_job import make_train_job
 from pipelines.nodes.train_jobs import TrainJobs
 from sazon import kubernetes_api
-from sazon.errors import ClusterError, PipelineError
+from sazon.errors import ClusterError, PipelineError, StoreError
 from sazon.kubernetes_api import Cluster
 from sazon.settings import load_settings
 
@@ -159,7 +159,47 @@ def test_an_answer_that_was_lost_makes_no_second_one(world):
 def test_an_api_server_that_is_away_is_waited_for(world, caplog):
     with caplog.at_level("INFO", "sazon"):
         world.run(lambda: world.api.fail(503, 5), lambda: None, world.complete)
-    assert "TrainJob taste-0123 cannot be seen" in caplog.text
+    assert "TrainJob taste-0123 is waited for: Kubernetes at" in caplog.text
+
+
+def test_an_api_server_that_is_away_when_one_is_made_or_deleted_is_waited_for(world, monkeypatch):
+    delete, answers = TrainJobs.delete, [ClusterError("away", 503), ClusterError("away")]
+
+    def late(jobs, name):
+        if answers:
+            raise answers.pop()
+        delete(jobs, name)
+
+    monkeypatch.setattr(TrainJobs, "delete", late)
+    world.api.fail(503, 5)
+    world.run(lambda: None, lambda: (world.checkpoint(1), world.fail()), lambda: None, lambda: None, world.complete)
+    assert world.made() == ["create", "delete", "create"] and not answers
+
+
+def test_one_that_cannot_be_deleted_in_the_end_is_named(world, monkeypatch):
+    def refuse(*_):
+        raise ClusterError("may not delete", 403)
+
+    monkeypatch.setattr(TrainJobs, "delete", refuse)
+    world.following.timeout_s = -1.0
+    with pytest.raises(PipelineError, match=r"at the start; it may hold GPUs still.*\(may not delete\)"):
+        world.run()
+
+
+def test_a_store_that_is_away_is_waited_for(world, caplog):
+    answer, away = world.store.get_json, [2]
+
+    def get_json(name):
+        if world.seen and away[0]:
+            away[0] -= 1
+            raise StoreError("the store is away")
+        return answer(name)
+
+    world.store.get_json = get_json
+    with caplog.at_level("INFO", "sazon"):
+        world.run(lambda: world.checkpoint(1), lambda: None, lambda: None, lambda: None, world.complete)
+    assert "TrainJob taste-0123 is waited for: the store is away" in caplog.text
+    assert world.made() == ["create"]
 
 
 def test_who_may_not_is_told_so(world, tmp_path, monkeypatch):
