@@ -4,14 +4,16 @@ Upstream: TFX compiles paths of the compiling machine into the pipeline as they 
 """
 
 import dataclasses
+import hashlib
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from pipelines.preparation import REPOSITORY
 from sazon.cluster import STATE_PATH
-from sazon.errors import UserError
+from sazon.errors import SettingsError, UserError
 from sazon.home import Home
 
 if TYPE_CHECKING:
@@ -33,7 +35,13 @@ class PodPaths:
     files: dict[PurePosixPath, Path] = field(default_factory=dict)
 
     def translate(self, spec: "PipelineSpec") -> "PipelineSpec":
-        """The spec as pods see it."""
+        """The spec as pods see it.
+
+        Raises:
+            SettingsError: checkpoints would lie where only this machine finds them.
+        """
+        training_dir = self._shared(spec.training_dir)
+        own = training_dir != spec.training_dir
         return dataclasses.replace(
             spec,
             root=self._on_claim(Path(spec.root)),
@@ -41,7 +49,8 @@ class PodPaths:
             schema_file=self._held(spec.schema_file),
             tokeniser_dir=self._held(spec.tokeniser_dir),
             checkpoint=self._held(spec.checkpoint) if spec.checkpoint else "",
-            training_dir=spec.training_dir if "://" in spec.training_dir else self._on_claim(Path(spec.training_dir)),
+            train=spec.train.model_copy(update={"state_dir": None}) if own else spec.train,
+            training_dir=training_dir,
         )
 
     def copy_files(self, folder: Path) -> int:
@@ -73,8 +82,22 @@ class PodPaths:
         self.files[PurePosixPath(place).relative_to(STATE_PATH)] = source
         return place
 
+    def _shared(self, place: str) -> str:
+        """Where all pods find the checkpoints of trainings."""
+        path = urlsplit(place).path if place.startswith("file:") else place
+        if PurePosixPath(path).is_relative_to(STATE_PATH) or (path == place and "://" in place):
+            return place
+        if path == place and (inside := Path(path).absolute()).is_relative_to(self.home.root):
+            return self._on_claim(inside)
+        raise SettingsError(
+            f"train.state_dir: {place} is a place of this machine, and no pod has it; want a folder of {STATE_PATH} "
+            "(the claim), or s3:// or gs://; or leave it out"
+        )
+
     def _on_claim(self, path: Path) -> str:
         """State keeps its place below the state directory; a checkpoint from elsewhere goes to the pretrained ones."""
-        inside = path.is_relative_to(self.home.root)
-        relative = path.relative_to(self.home.root) if inside else Path("pretrained") / path.name
-        return str(PurePosixPath(STATE_PATH) / relative)
+        if path.is_relative_to(self.home.root):
+            return str(PurePosixPath(STATE_PATH) / path.relative_to(self.home.root))
+        path = path.absolute()
+        digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]  # others may be named so, too
+        return str(PurePosixPath(STATE_PATH) / "pretrained" / f"{path.name}-{digest}")

@@ -7,8 +7,10 @@ import pytest
 
 from pipelines.kubeflow.pod_paths import PodPaths
 from pipelines.preparation import REPOSITORY
-from sazon.errors import UserError
+from sazon.cluster import STATE_PATH
+from sazon.errors import SettingsError, UserError
 from sazon.home import Home
+from sazon.settings import TrainSettings
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Spec:
     schema_file: str
     tokeniser_dir: str
     checkpoint: str
+    train: TrainSettings
     training_dir: str
 
 
@@ -40,6 +43,7 @@ def translated(home, checkpoint, training_dir=None):
         schema_file=str(home.tfx / "schema" / "schema.pbtxt"),
         tokeniser_dir=checkpoint,
         checkpoint=checkpoint,
+        train=TrainSettings(state_dir=training_dir),
         training_dir=training_dir or str(home.trainings),
     )
     return paths, paths.translate(spec)
@@ -56,13 +60,30 @@ def test_shipped_checkpoints_are_in_the_image_and_state_is_on_the_claim(home, tm
 
 
 def test_a_checkpoint_from_elsewhere_goes_to_the_claim(home, tmp_path):
-    own = tmp_path / "beto"
+    own, other = tmp_path / "beto", tmp_path / "other" / "beto"
     own.mkdir()
     (own / "config.json").write_text("{}")
     paths, spec = translated(home, str(own), "s3://models/trainings")
-    assert spec.checkpoint == "/var/lib/sazon/pretrained/beto"
-    assert paths.files[PurePosixPath("pretrained/beto")] == own
-    assert spec.training_dir == "s3://models/trainings"
+    place = PurePosixPath(spec.checkpoint).relative_to("/var/lib/sazon/pretrained")
+    assert place.name.startswith("beto-") and paths.files["pretrained" / place] == own
+    assert translated(home, str(other))[1].checkpoint != spec.checkpoint
+
+
+@pytest.mark.parametrize("place", ["s3://b/t", "gs://b/t", f"{STATE_PATH}/t", f"file://{STATE_PATH}/t"])
+def test_checkpoints_stay_where_all_pods_find_them(place, home):
+    _, spec = translated(home, str(REPOSITORY / "models"), place)
+    assert spec.training_dir == spec.train.state_dir == place
+
+
+def test_a_folder_of_the_state_directory_is_one_of_the_claim_and_no_path_of_this_machine_stays(home):
+    _, spec = translated(home, str(REPOSITORY / "models"), str(home.root / "mine"))
+    assert (spec.training_dir, spec.train.state_dir) == (f"{STATE_PATH}/mine", None)
+
+
+@pytest.mark.parametrize("place", ["/mnt/nfs/trainings", "file:///home/me/x", "relative", f"{STATE_PATH}-old"])
+def test_a_place_of_this_machine_is_refused(place, home):
+    with pytest.raises(SettingsError, match=f"train.state_dir: {place} is a place of this machine"):
+        translated(home, str(REPOSITORY / "models"), place)
 
 
 def test_a_folder_with_something_in_it_is_left_alone(home, tmp_path):
