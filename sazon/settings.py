@@ -6,10 +6,11 @@ Unknown keys are errors. Secrets belong in the environment only.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,6 +25,7 @@ from sazon.home import Home
 
 SETTINGS_FILE = "sazon.yaml"
 PREFIX = "SAZON_"
+_SECRET_OPTION = re.compile(r"@|(key|secret|token|password|credential|sig)[^&=]*=", re.IGNORECASE)
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -100,6 +102,15 @@ class TrainSettings(_Section):
         None,
         description="of checkpoints: directory or s3://, gs://, file:// address; default: under the state directory",
     )
+
+    @field_validator("state_dir")
+    @classmethod
+    def _holds_no_secret(cls, place: str | None) -> str | None:
+        """An address is seen by many: in the compiled pipeline, in arguments of pods, in MLflow."""
+        address, _, options = (place or "").partition("?")
+        if "://" in address and ("@" in address or _SECRET_OPTION.search(options)):
+            raise ValueError("the address holds credentials; use AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+        return place
 
 
 class PretrainSettings(_Section):

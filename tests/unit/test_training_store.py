@@ -8,6 +8,7 @@ import pytest
 from models.training.state import Epoch, Progress, TrainingState, newest_in
 from models.training.store import ObjectStore, is_remote
 from sazon.errors import SettingsError, StoreError
+from sazon.settings import load_settings
 
 
 @pytest.fixture
@@ -114,3 +115,27 @@ def test_a_store_that_cannot_be_read_is_no_fresh_start(store, tmp_path, monkeypa
     monkeypatch.setattr(store, "get_json", away)
     with pytest.raises(StoreError):
         TrainingState(tmp_path / "state.npz", 0.0, store).restore(variables(0.0))
+
+
+def test_a_checkpoint_whose_predecessor_cannot_be_removed_is_stored(store, tmp_path, monkeypatch, caplog):
+    state = TrainingState(tmp_path / "state.npz", 0.0, store)
+    state.save(variables(1.0), progress(0, 3), Clock())
+    monkeypatch.setattr(store, "delete", lambda *_: (_ for _ in ()).throw(StoreError("may not")))
+    state.save(variables(2.0), progress(0, 9), Clock())
+    assert newest_in(store)["batch"] == 9
+    assert "checkpoint stored, but the one before stays as well: may not" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["s3://ID:hush@bucket/x", "s3://ID:hu/sh@bucket/x", "s3://b/x?region=r&secret_key=hush", "gs://b?token=hush"],
+)
+def test_an_address_with_credentials_is_refused_and_not_repeated(address):
+    with pytest.raises(SettingsError, match=r"train\.state_dir: .*use AWS_ACCESS_KEY_ID") as error:
+        load_settings(train={"state_dir": address})
+    assert "hush" not in str(error.value)
+
+
+@pytest.mark.parametrize("place", ["s3://b/x?region=r&endpoint_override=localhost:9&scheme=http", "/home/a@b/x"])
+def test_a_place_without_them_passes(place):
+    assert load_settings(train={"state_dir": place}).training_dir == place
