@@ -18,8 +18,8 @@ import yaml
 
 from models.sweeps.search_space import SearchSpace, is_whole
 from pipelines.nodes.checks import check_hardware
-from pipelines.nodes.train_job import USER, pod_resources, pod_toleration
-from sazon.cluster import STATE_PATH
+from pipelines.nodes.train_job import pod_placement, pod_resources
+from sazon.cluster import STATE_PATH, USER
 from sazon.errors import UserError
 from sazon.home import write_atomically
 from sazon.settings import PREFIX, Settings, Span, Tunable
@@ -138,8 +138,7 @@ def _job(image: str, data: Path, settings: Settings, space: SearchSpace) -> dict
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "nodeSelector": kubeflow.node_selector,
-        "tolerations": [pod_toleration(one) for one in kubeflow.tolerations],
+        **pod_placement(kubeflow),
         "containers": [_container(image, data, settings, space)],
         "volumes": [
             {"name": "trial", "emptyDir": {"sizeLimit": "20Gi"}},
@@ -176,7 +175,9 @@ def _container(image: str, data: Path, settings: Settings, space: SearchSpace) -
 
 def _environment(settings: Settings, space: SearchSpace) -> dict[str, str]:
     """What the trial's settings are made of: the searched ones by name, the others of their section as JSON."""
-    fixed = settings.train.model_dump(mode="json", exclude_defaults=True, exclude={str(name) for name in space.spans})
+    # A trial keeps its state to itself, and has no credentials for a store.
+    own = {"state_dir", *map(str, space.spans)}
+    fixed = settings.train.model_dump(mode="json", exclude_defaults=True, exclude=own)
     sections = {
         "train": fixed,
         "split": settings.split.model_dump(mode="json", exclude_defaults=True),

@@ -101,13 +101,15 @@ def apply_rules(ir: Ir, defaults: dict[str, Any], digest: str, settings: Setting
     caching.key_by_digest(ir, digest)
     containers.drop_drivers(ir)
     containers.set_environment(ir, _environment(settings))
-    containers.retry(ir, kubeflow.retries)
+    several = settings.train.nodes > 1
+    # Who follows a TrainJob counts its failures and its time; a second try would count anew.
+    containers.retry(ir, kubeflow.retries, never=[_TRAINER] if several else [])
     for task in tasks_of(ir):
         containers.set_resources(ir, task, kubeflow.trainer if task == _TRAINER else kubeflow.steps)
     on_gpu = _tasks_on_gpu(settings)
     for task, count in on_gpu.items():
         containers.use_gpu(ir, task, kubeflow.image, kubeflow.gpu, count)
-    if settings.train.nodes > 1:  # it starts pods of its own, by these settings
+    if several:  # it starts pods of its own, by these settings
         own = kubeflow.model_dump_json(exclude_defaults=True, exclude={"token"})
         containers.set_environment(ir, {f"{PREFIX}KUBEFLOW": own}, _TRAINER)
     if kubeflow.pipeline_root:

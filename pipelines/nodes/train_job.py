@@ -20,7 +20,6 @@ PLURAL: Final = "trainjobs"
 RUNTIME: Final = "sazon-nodes"
 PORT: Final = 2222  # where nodes listen for each other
 DIGEST: Final = "sazon.app/digest"
-USER: Final = 10001  # of all images
 _NODE: Final = "node"  # the runtime's name of the job and of its container
 _LABELS: Final = {"app.kubernetes.io/name": "trainer", "app.kubernetes.io/part-of": "sazon"}
 
@@ -37,8 +36,7 @@ def make_train_job(name: str, address: str, nodes: int, kubeflow: KubeflowSettin
     Raises:
         SettingsError: the store is on a file system that the pods do not share.
     """
-    patch: dict[str, Any] = {"nodeSelector": kubeflow.node_selector} if kubeflow.node_selector else {}
-    patch |= {"tolerations": [pod_toleration(one) for one in kubeflow.tolerations]} if kubeflow.tolerations else {}
+    patch = pod_placement(kubeflow)
     if _on_disk(address):
         patch |= _state_volume(kubeflow.state_claim)
     hosts = [f"{name}-{_NODE}-0-{number}.{name}:{PORT}" for number in range(nodes)]
@@ -69,8 +67,18 @@ def _of_pods(patch: dict[str, Any]) -> dict[str, Any]:
     return {"spec": {"replicatedJobs": [{"name": _NODE, "template": template}]}}
 
 
-def pod_toleration(toleration: Toleration) -> dict[str, Any]:
-    """As a pod has it."""
+def pod_placement(kubeflow: KubeflowSettings) -> dict[str, Any]:
+    """Fields of a pod that trains: where it may run, which is said of GPUs only."""
+    if not kubeflow.gpus:
+        return {}
+    placed = {
+        "nodeSelector": kubeflow.node_selector,
+        "tolerations": [_toleration(one) for one in kubeflow.tolerations],
+    }
+    return {name: value for name, value in placed.items() if value}
+
+
+def _toleration(toleration: Toleration) -> dict[str, Any]:
     values = toleration.model_dump(exclude_none=True)
     seconds = values.pop("toleration_seconds", None)
     return values if seconds is None else {**values, "tolerationSeconds": seconds}

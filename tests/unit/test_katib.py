@@ -110,9 +110,19 @@ def test_a_trial_trains_with_its_values_and_the_fixed_settings(experiment, setti
     assert (trial.train.patience, trial.train.rdrop, trial.split) == (7, 1.0, settings.split)
 
 
-def test_a_trial_keeps_its_registry_to_itself(experiment):
-    names = {item["name"] for item in container(experiment)["env"]}
-    assert not any("TRACKING_URI" in name for name in names)
+def test_a_trial_keeps_registry_and_state_to_itself(settings):
+    train = settings.train.model_copy(update={"state_dir": "s3://bucket/trainings"})
+    experiment = make_experiment("image", DATA, settings.model_copy(update={"train": train}))
+    variables = {item["name"]: item["value"] for item in container(experiment)["env"]}
+    assert not any("TRACKING_URI" in name for name in variables)
+    assert "state_dir" not in json.loads(variables["SAZON_TRAIN"])
+
+
+def test_trials_without_gpus_keep_off_their_nodes(settings):
+    bare = KubeflowSettings(gpus=0, node_selector={"kind": "gpu"})
+    experiment = make_experiment("image", DATA, settings.model_copy(update={"kubeflow": bare}))
+    pod = experiment["spec"]["trialTemplate"]["trialSpec"]["spec"]["template"]["spec"]
+    assert not pod.keys() & {"nodeSelector", "tolerations"}
 
 
 def test_the_command_line_knows_the_trial_s_arguments(experiment):

@@ -179,6 +179,8 @@ def test_a_variable_of_one_task_wins_over_that_of_all(ir):
 def test_a_failed_task_is_tried_again_later(ir):
     containers.retry(ir, 0)
     assert "retryPolicy" not in json.dumps(ir)
+    containers.retry(ir, 3, never=["Train"])
+    assert "retryPolicy" not in tasks_of(ir)["Train"]
     containers.retry(ir, 3)
     assert {task["retryPolicy"]["maxRetryCount"] for task in tasks_of(ir).values()} == {3}
     document.parse(document.as_yaml(ir, {}))

@@ -99,6 +99,7 @@ def test_nodes_without_gpus_run_the_small_image(kubeflow):
     trainer = make_train_job("taste-0123", STORE, 2, bare)["spec"]["trainer"]
     assert trainer["image"] == bare.cpu_image
     assert list(trainer["resourcesPerNode"]["limits"]) == ["memory"]
+    assert make_train_job("taste-0123", STORE, 2, bare)["spec"]["runtimePatches"] == []  # nor do they run among GPUs
 
 
 def test_the_digest_says_whether_two_are_the_same(kubeflow):

@@ -1,6 +1,6 @@
 """What a container is given: image, resources, GPUs, environment, another try."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -58,13 +58,13 @@ def set_environment(ir: Ir, variables: Mapping[str, str], task: str | None = Non
         container["env"] = [{"name": name, "value": value} for name, value in sorted(known.items())]
 
 
-def retry(ir: Ir, times: int) -> None:
-    """Tries a failed task again, after one minute, two, four, at most ten.
+def retry(ir: Ir, times: int, never: Collection[str] = ()) -> None:
+    """Tries a failed task again, after one minute, two, four, at most ten; those of `never` are not.
 
     Upstream: TFX's compiled tasks have no policy, so one evicted pod fails the run.
     """
-    for task in tasks_of(ir).values() if times else ():
-        task["retryPolicy"] = _policy(times)
+    for name in tasks_of(ir).keys() - set(never) if times else ():
+        tasks_of(ir)[name]["retryPolicy"] = _policy(times)
 
 
 def _policy(times: int) -> dict[str, Any]:
