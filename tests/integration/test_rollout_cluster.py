@@ -270,8 +270,8 @@ def test_what_the_cluster_would_refuse_later_it_refuses_at_once(pods, operator, 
     assert operator.store.unfinished() is None
 
 
-def test_a_pod_that_goes_away_while_it_is_asked_does_not_count(pods):
-    (alive, *_) = Operator(pods.home).place().servers.addresses()
+def test_a_pod_that_goes_away_while_it_is_asked_does_not_count(pods, operator):
+    (alive, *_) = operator.place().servers.addresses()
     answers = iter([(alive, "127.0.0.1:9"), (alive,)])
     servers = PolledServers(lambda: next(answers), None, FileDocument(pods.home / "unused"))
     assert servers.states()[pods.registry.with_alias("champion").number].state == "AVAILABLE"

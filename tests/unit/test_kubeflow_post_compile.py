@@ -250,7 +250,7 @@ def _without(part):
 )
 def test_a_damaged_pipeline_is_one_line(ruled, damage):
     damage(ruled)
-    with pytest.raises(UserError, match="not there|has no"):
+    with pytest.raises(UserError, match=r"not there|has no"):
         document.parse(document.as_yaml(ruled, {"platforms": None}))
 
 
