@@ -9,6 +9,7 @@ import time
 from typing import Any, Final
 
 import numpy as np
+import psutil
 
 from benchmarks.overload import REFUSALS, find_peak
 from benchmarks.report import RESULTS, describe_machine, keep, run_script, table
@@ -20,8 +21,9 @@ ALLOWED_GROWTH: Final = 0.03
 SETTLED: Final = 1 / 3
 """Of the time, before which memory may still grow."""
 
+_NO_SERVERS: Final = ("seconds", "stolen")
 Memory = dict[str, list[float]]
-"""MB by name of the server, and `seconds`."""
+"""MB by name of the server, `seconds`, and `stolen`: percent of the processor's time that other machines took."""
 
 
 def main() -> None:
@@ -48,9 +50,11 @@ def main() -> None:
 
 def _soak(served: ServedModel, load: Load, every_s: float) -> tuple[Answers, Memory]:
     running = begin(load)
-    memory: Memory = {name: [] for name in ("seconds", *served.pids)}
+    memory: Memory = {name: [] for name in (*_NO_SERVERS, *served.pids)}
+    psutil.cpu_times_percent()
     while (passed_s := time.monotonic() - running.began_s) < load.seconds:
         memory["seconds"].append(passed_s)
+        memory["stolen"].append(getattr(psutil.cpu_times_percent(), "steal", 0.0))
         for name in served.pids:
             memory[name].append(served.memory_mb(name))
         line = " · ".join(f"{name} {values[-1]:.0f}" for name, values in memory.items())
@@ -72,7 +76,7 @@ def growth(seconds: list[float], values_mb: list[float]) -> float:
 
 
 def _figures(answers: Answers, memory: Memory, peak_per_s: float, load: Load) -> dict[str, Any]:
-    servers = [name for name in memory if name != "seconds"]
+    servers = [name for name in memory if name not in _NO_SERVERS]
     refused = int(np.isin(answers.status, REFUSALS).sum())
     return {
         "machine": describe_machine("tensorflow-cpu", "flask", "grpcio"),
@@ -113,7 +117,8 @@ def _text(figures: dict[str, Any]) -> str:
 
 `python -m benchmarks.soak`: {figures["minutes"]:.0f} minutes at {figures["asked_per_s"]:.0f} requests a second,
 {SHARE:.0%} of the peak, through the gateway; p50 {figures["p50_ms"]:.1f} ms, p99 {figures["p99_ms"]:.1f} ms.
-Growth: of a line fitted to the last two thirds, by their mean.
+Other machines on the same host took {np.mean(memory["stolen"]):.0f}% of the processor's time, at most
+{max(memory["stolen"]):.0f}% of ten seconds. Growth: of a line fitted to the last two thirds, by their mean.
 {machine["processor"]}, {machine["cores"]} cores; {machine["measured_at"]}."""
 
 
@@ -123,7 +128,7 @@ def _plot(answers: Answers, memory: Memory, path: Any) -> None:
     figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for name, values in memory.items():
-        if name != "seconds":
+        if name not in _NO_SERVERS:
             left.plot(np.asarray(memory["seconds"]) / 60, values, label=name)
     left.set(xlabel="minutes", ylabel="resident memory (MB)", ylim=(0, None))
     left.legend()
@@ -132,7 +137,10 @@ def _plot(answers: Answers, memory: Memory, path: Any) -> None:
         values = [answers.quantile_ms(quantile, (minutes == minute) & answers.good) for minute in set(minutes)]
         right.plot(sorted(set(minutes)), values, label=f"p{quantile * 100:.0f}")
     right.set(xlabel="minutes", ylabel="latency (ms)", ylim=(0, None))
-    right.legend()
+    right.legend(loc="upper left")
+    stolen = right.twinx()
+    stolen.plot(np.asarray(memory["seconds"]) / 60, memory["stolen"], color="gray", linewidth=0.6)
+    stolen.set(ylabel="gray: time taken by other machines (%)", ylim=(0, 100))
     figure.savefig(path, dpi=120)
 
 

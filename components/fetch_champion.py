@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+from mlflow.exceptions import MlflowException
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact
 from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.components.base import base_driver as dsl_driver
@@ -19,6 +20,7 @@ from tfx.types.standard_artifacts import Model
 
 from components.artifacts import SAVED_MODEL
 from models.export.saved_model import TrainingRecord
+from sazon.errors import RegistryError
 from sazon.logging import get_logger
 from sazon.registry import CHAMPION, Registry, Version
 
@@ -33,7 +35,7 @@ def FetchChampion(model: InputArtifact[Model], champion: OutputArtifact[Model]) 
     Args:
         model: the candidate.
         champion: out: custom property `version` (int); 0 and no files where there is no champion to compare with: none
-            in the registry, the candidate itself, or one that is broken, which must not stop its successor.
+            in the registry, the candidate itself, or one whose files are gone, which must not stop its successor.
     """
     found = find_champion(Path(model.uri) / SAVED_MODEL)
     copied = found is not None and _copy(found, Path(champion.uri) / SAVED_MODEL)
@@ -59,26 +61,42 @@ FetchChampion.DRIVER_CLASS = ChampionDriver
 
 
 def find_champion(candidate: Path) -> Version | None:
-    """The version that holds the alias, unless the candidate is that version or the registry does not answer."""
+    """The version that holds the alias, unless the candidate is that version.
+
+    Raises:
+        RegistryError: the registry does not answer. Its silence is not "no champion": a candidate that nobody compared
+            would take the champion's place.
+    """
+    training = TrainingRecord.read(candidate).mlflow_run_id
     try:
         registry = Registry(mlflow.get_tracking_uri())
-        version = registry.with_alias(CHAMPION)
-        own = registry.of_training(TrainingRecord.read(candidate).mlflow_run_id)
-    except Exception as error:
-        _warn(error)
-        return None
+        version, own = registry.with_alias(CHAMPION), registry.of_training(training)
+    except MlflowException as error:
+        raise RegistryError(f"the registry cannot be asked for the champion: {_one_line(error)}") from error
     return None if version == own else version
 
 
 def _copy(version: Version, target: Path) -> bool:
     try:
-        shutil.copytree(Registry(mlflow.get_tracking_uri()).download(version), target, dirs_exist_ok=True)
+        folder = Registry(mlflow.get_tracking_uri()).download(version)
     except Exception as error:
-        _warn(error)
-        shutil.rmtree(target, ignore_errors=True)
+        if not _says_gone(error):
+            raise RegistryError(f"{version.uri} (champion) cannot be fetched: {_one_line(error)}") from error
+        _LOG.warning("the champion's files are gone, so it is not measured: %s", _one_line(error))
         return False
+    shutil.copytree(folder, target, dirs_exist_ok=True)
     return True
 
 
-def _warn(error: Exception) -> None:
-    _LOG.warning("the champion cannot be measured beside the candidate: %s", " ".join(str(error).split())[:200])
+def _says_gone(error: Exception) -> bool:
+    """Whether the store answered that there is no such file, by what MLflow makes of that for its kinds of stores.
+
+    A store that is away has errors of other types, many of them below OSError.
+    """
+    if isinstance(error, MlflowException):
+        return error.error_code in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
+    return type(error) in (OSError, FileNotFoundError, NotADirectoryError)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -19,7 +19,7 @@ from pipelines.kubeflow.post_compile import caching, checks, containers, documen
 from pipelines.kubeflow.post_compile.graph import Ir, tasks_of
 from pipelines.nodes.checks import check_hardware
 from pipelines.preparation import BEAM_ARGS, make_spec
-from sazon.cluster import STATE_PATH, USER
+from sazon.cluster import HOME_VARIABLES, STATE_PATH, USER
 from sazon.errors import UserError
 from sazon.settings import PREFIX, Settings
 
@@ -147,8 +147,7 @@ def _tasks_on_gpu(settings: Settings) -> dict[str, int]:
 def _environment(settings: Settings) -> dict[str, str]:
     sections = {name: getattr(settings, name).model_dump(mode="json", exclude_defaults=True) for name in _SECTIONS}
     return {
-        "HOME": "/tmp",  # noqa: S108  the one folder of its own that a pod may write
-        f"{PREFIX}HOME": STATE_PATH,
+        **HOME_VARIABLES,
         f"{PREFIX}MLFLOW__TRACKING_URI": _tracking_uri(settings),
         **{f"{PREFIX}{name.upper()}": json.dumps(values) for name, values in sections.items() if values},
         **settings.kubeflow.env,

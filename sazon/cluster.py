@@ -8,7 +8,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 from sazon import __version__
 
 STATE_PATH: Final = "/var/lib/sazon"  # $SAZON_HOME in every pod: where the claim of the state is mounted
-USER: Final = 10001  # who runs in every pod, and owns that claim
+INCOMING_PATH: Final = "/var/lib/incoming"  # where files of feedback are dropped; raw, so apart from the state
+HOME_VARIABLES: Final = {"HOME": "/tmp", "SAZON_HOME": STATE_PATH}  # noqa: S108  a pod's one folder of its own
+USER: Final = 10001  # who runs in every pod, and owns those claims
 
 _LABEL: Final = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _QUALIFIED: Final = r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?"
@@ -136,6 +138,7 @@ class KubeflowSettings(_Part):
     cpu_image: Image = Field(f"sazon/pipeline:{__version__}", description="of all other steps")
     service_account: ObjectName = "pipeline"
     state_claim: ObjectName = Field("sazon-state", description="ReadWriteMany volume claim, mounted in every pod")
+    incoming_claim: ObjectName = Field("sazon-incoming", description="volume claim of files to ingest")
     gpu: GpuResource = "nvidia.com/gpu"
     gpus: int = Field(1, ge=0, le=16, description="of the Trainer's pod; 0: it trains on the CPU image")
     evaluate_on_gpu: bool = Field(False, description="whether the Evaluator gets one, too")

@@ -1,7 +1,7 @@
 """A drop folder: whatever is put there is ingested, then moved aside."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from threading import Event
 from typing import Final
@@ -22,8 +22,10 @@ _LOOK_EVERY_MS: Final = 1000
 _SETTLED_S: Final = 1.0
 
 
-def watch_folder(store: Store, folder: Path, mapping: Mapping, *, near: bool, stop: Event) -> Iterator[Report | None]:
-    """Ingests files as they come, until `stop` is set.
+def watch_folder(
+    store: Store, folder: Path, mapping: Mapping, *, near: bool, stop: Event, once: bool = False
+) -> Iterator[Report | None]:
+    """Ingests files as they come, until `stop` is set; with `once`, those that are there.
 
     A file is taken when it has not changed for a second. It then moves to `done/`, or to `failed/` with a note of what
     is wrong beside it. A kill leaves it where it is; the next start takes it again, and doubles nothing.
@@ -38,12 +40,13 @@ def watch_folder(store: Store, folder: Path, mapping: Mapping, *, near: bool, st
         raise UserError(f"{folder}: no such folder to watch")
     if folder.resolve().is_relative_to(store.folder.parent.resolve()):
         raise UserError(f"{folder}: lies in the state directory, which holds no raw data (watch a folder elsewhere)")
-    looks = watch(
+    looks: Iterable[object] = watch(
         folder, recursive=False, stop_event=stop, rust_timeout=_LOOK_EVERY_MS, yield_on_timeout=True, debounce=200
     )
     settled = _Settled()
-    yield from _take_all(store, settled(folder), mapping, near=near)
-    yield None
+    settled(folder)
+    if once:
+        looks = [stop.wait(_SETTLED_S)]
     for _ in looks:
         yield from _take_all(store, settled(folder), mapping, near=near)
         yield None

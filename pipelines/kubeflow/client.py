@@ -12,7 +12,6 @@ from typing import Any, Final, Self
 from pipelines.kubeflow.arguments import parse_arguments
 from pipelines.kubeflow.post_compile import checks, document
 from pipelines.kubeflow.run_details import RunState, executor_of, read_run
-from pipelines.preparation import PIPELINE_NAME
 from sazon.cluster import KubeflowSettings
 from sazon.errors import ServingError, UserError
 
@@ -79,11 +78,11 @@ class KubeflowClient:
             name: of the run.
             cache: False runs every step anew.
         """
-        values = read_arguments(package, arguments)
+        pipeline, values = read_order(package, arguments)
         run = self._call(
             self._kfp.run_pipeline,
-            experiment_id=self._experiment(),
-            job_name=name or f"{PIPELINE_NAME} {datetime.now().astimezone():%Y-%m-%d %H:%M}",
+            experiment_id=self._experiment(pipeline),
+            job_name=name or f"{pipeline} {datetime.now().astimezone():%Y-%m-%d %H:%M}",
             pipeline_package_path=str(package),
             params=values,
             pipeline_root=self._settings.pipeline_root,
@@ -94,12 +93,12 @@ class KubeflowClient:
 
     def schedule(self, package: Path, arguments: list[str], cron: str, name: str | None = None) -> Schedule:
         """Starts the pipeline at the times of a cron line, in UTC, one run at a time; replaces what has that name."""
-        values = read_arguments(package, arguments)
-        name = name or PIPELINE_NAME
+        pipeline, values = read_order(package, arguments)
+        name = name or pipeline
         replaced = [known for known in self.schedules() if known.name == name]
         made = self._call(
             self._kfp.create_recurring_run,
-            experiment_id=self._experiment(),
+            experiment_id=self._experiment(pipeline),
             job_name=name,
             cron_expression=f"0 {cron}",  # Kubeflow's first field is the second
             max_concurrency=1,
@@ -163,8 +162,8 @@ class KubeflowClient:
             return "schedule"
         return "run"
 
-    def _experiment(self) -> str:
-        made = self._call(self._kfp.create_experiment, PIPELINE_NAME, namespace=self._namespace)
+    def _experiment(self, pipeline: str) -> str:
+        made = self._call(self._kfp.create_experiment, pipeline, namespace=self._namespace)
         identifier: str = made.experiment_id
         return identifier
 
@@ -172,8 +171,8 @@ class KubeflowClient:
         return _ask(self._settings.host, function, *args, missing=missing, **kwargs)
 
 
-def read_arguments(package: Path, arguments: list[str]) -> dict[str, Any]:
-    """Checks a compiled file and the arguments for it.
+def read_order(package: Path, arguments: list[str]) -> tuple[str, dict[str, Any]]:
+    """Checks a compiled file and the arguments for it; returns the name of its pipeline and their values.
 
     Raises:
         UserError: the file is none, would not run, or an argument does not fit.
@@ -185,7 +184,7 @@ def read_arguments(package: Path, arguments: list[str]) -> dict[str, Any]:
         raise UserError(f"{package}: {reason}; make it with sazon pipeline compile") from None
     ir, platform = document.parse(text)
     checks.check(ir, platform)
-    return parse_arguments(ir, arguments)
+    return ir["pipelineInfo"]["name"], parse_arguments(ir, arguments)
 
 
 def _ask(host: str | None, function: Callable[..., Any], *args: Any, missing: str | None = None, **kwargs: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -26,6 +27,7 @@ def ingest(
     watch: Annotated[
         bool, typer.Option("--watch", help="Take what comes into the folder, and the inbox, until stopped.")
     ] = False,
+    once: Annotated[bool, typer.Option("--once", help="With --watch: take what is there, and end.")] = False,
     near: Annotated[bool, typer.Option("--near/--no-near", help="Mark near duplicates.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -34,24 +36,26 @@ def ingest(
     from data.store import FeedbackStore, MarketStore
     from sazon.settings import load_settings
 
-    _refuse_mixtures(source, replay, inbox, watch, market, columns)
+    _refuse_mixtures(source, replay, inbox, watch, once, market, columns)
     state = load_settings().state
     store = MarketStore(state.market) if market else FeedbackStore(state.feedback)
     order = _Order(store, Mapping.read(columns, store.kind) if columns else Mapping(), state.inbox, near, as_json)
-    if watch and source:
+    if watch and source and not once:
         order.watch(source)
-    else:
-        reports = order.run(source, replay=replay, inbox=inbox)
-        show(reports, as_json=as_json)
-        if any(report.error for report in reports):
-            raise typer.Exit(2)
+        return
+    reports = order.sweep(source) if once and source else order.run(source, replay=replay, inbox=inbox)
+    show(reports, as_json=as_json)
+    if any(report.error for report in reports):
+        raise typer.Exit(2)
 
 
 def _refuse_mixtures(
-    source: Path | None, replay: bool, inbox: bool, watch: bool, market: bool, columns: Path | None
+    source: Path | None, replay: bool, inbox: bool, watch: bool, once: bool, market: bool, columns: Path | None
 ) -> None:
     if replay + inbox + watch > 1:
         raise UserError("want one of --replay, --inbox, --watch")
+    if once and not watch:
+        raise UserError("--once goes with --watch")
     if source is None and not (replay or inbox):
         raise UserError("nothing to ingest (want a file, a folder, or - for standard input)")
     if inbox and (source is not None or market):
@@ -89,17 +93,25 @@ class _Order:
 
     def watch(self, folder: Path) -> None:
         """Until SIGTERM or SIGINT; the file under way is finished first."""
+        for reports in self._looks(folder, once=False):
+            show(reports, as_json=self.as_json)
+
+    def sweep(self, folder: Path) -> "list[Report]":
+        """What lies in a drop folder and in the inbox."""
+        return [report for reports in self._looks(folder, once=True) for report in reports]
+
+    def _looks(self, folder: Path, *, once: bool) -> "Iterator[list[Report]]":
         from data.ingest.watching import watch_folder
 
         stop = Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        for report in watch_folder(self.store, folder, self.mapping, near=self.near, stop=stop):
+        for report in watch_folder(self.store, folder, self.mapping, near=self.near, stop=stop, once=once):
             reports = [report] if report else []
             if self.store.kind.name == "feedback" and report is None:
                 reports = self.drain()
             if reports:
-                show(reports, as_json=self.as_json)
+                yield reports
 
 
 def show(reports: "list[Report]", *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`sazon pipeline`: the training pipeline on Kubeflow: compile, submit, schedule, status, logs, cancel."""
+"""`sazon pipeline`: training and ingest on Kubeflow: compile, submit, schedule, status, logs, cancel."""
 
 import json
 from dataclasses import asdict
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from pipelines.kubeflow.run_details import RunState
     from sazon.settings import Settings
 
-app = typer.Typer(help="The training pipeline on Kubeflow.", no_args_is_help=True)
+app = typer.Typer(help="Training and ingest on Kubeflow.", no_args_is_help=True)
 
 Host = Annotated[str | None, typer.Option(help="Address of the Kubeflow Pipelines API.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
-Package = Annotated[Path, typer.Argument(help="What `sazon pipeline compile` wrote.")]
+Package = Annotated[Path, typer.Argument(help="What `sazon pipeline compile` or `compile-ingest` wrote.")]
 Arguments = Annotated[list[str] | None, typer.Option("--arg", help="name=value of a pipeline parameter; repeat it.")]
 Name = Annotated[str | None, typer.Option(help="Shown in Kubeflow.")]
 
@@ -61,6 +61,24 @@ def compile_(
         "bytes": size,
     }
     typer.echo(json.dumps(result, ensure_ascii=False) if as_json else _compiled(result))
+
+
+@app.command("compile-ingest")
+def compile_ingest_(
+    out: Annotated[Path, typer.Option(help="Where the pipeline goes, as YAML.")] = Path("ingest.yaml"),
+    image: Annotated[str | None, typer.Option(help="Container image.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the pipeline that ingests what lies in a folder of the cluster; to be scheduled."""
+    settings = _settings({"cpu_image": image} if image else {})
+    from pipelines.kubeflow.ingest import compile_ingest
+    from sazon.home import write_atomically
+
+    write_atomically(out, compile_ingest(settings.kubeflow))
+    claim = settings.kubeflow.incoming_claim
+    result = {"pipeline": str(out), "claim": claim}
+    text = f"{out}: takes what lies in the claim {claim}\nrepeat it with: sazon pipeline schedule {out} --cron "
+    _print(result, text + '"15 * * * *"', as_json)
 
 
 @app.command()
@@ -159,9 +177,9 @@ def _connect(host: str | None) -> "KubeflowClient":
 
 def _check(package: Path, arguments: list[str] | None) -> None:
     """Before anything is connected to."""
-    from pipelines.kubeflow.client import read_arguments
+    from pipelines.kubeflow.client import read_order
 
-    read_arguments(package, arguments or [])
+    read_order(package, arguments or [])
 
 
 def _as_dict(run: "RunState") -> dict[str, Any]:

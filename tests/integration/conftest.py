@@ -1,6 +1,7 @@
 """A tiny model, trained for a moment and exported as the Trainer exports, shared by the integration tests."""
 
 import multiprocessing
+import shutil
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
@@ -90,3 +91,18 @@ def judged(saved_model: Path, feedback_rows: pd.DataFrame) -> dict[str, Any]:
 
     baselines = measure_baselines(feedback_rows, feedback_rows)
     return report_on(SavedTasteModel(saved_model), feedback_rows, baselines, GateSettings())
+
+
+@pytest.fixture
+def registry(tmp_path: Path, empty_mlflow: Path) -> Any:
+    """The registry of an MLflow of its own, which is MLflow's present one; its experiment is `taste`."""
+    import mlflow
+
+    from sazon.registry import Registry
+
+    uri = f"sqlite:///{shutil.copy(empty_mlflow, tmp_path)}"
+    mlflow.set_tracking_uri(uri)
+    made = Registry(uri)
+    made.ensure_experiment("taste", (tmp_path / "artifacts").as_uri())
+    mlflow.set_experiment("taste")
+    return made

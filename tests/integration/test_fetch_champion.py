@@ -1,6 +1,7 @@
 """The champion's way from a real MLflow into the pipeline, under TFX's own local runner and its cache."""
 
 import shutil
+import socket
 from pathlib import Path
 
 import mlflow
@@ -14,22 +15,13 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd  # noqa: E402
 from mlflow.models import ModelSignature  # noqa: E402
 from mlflow.types import ColSpec, Schema  # noqa: E402
 
-from components.fetch_champion import FetchChampion  # noqa: E402
+from components.fetch_champion import FetchChampion, find_champion  # noqa: E402
 from models.export.saved_model import TrainingRecord  # noqa: E402
 from models.registration import pyfunc  # noqa: E402
+from sazon.errors import RegistryError  # noqa: E402
 from sazon.registry import CHAMPION, TAG_TRAINING, Registry  # noqa: E402
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def registry(tmp_path, empty_mlflow):
-    uri = f"sqlite:///{shutil.copy(empty_mlflow, tmp_path)}"
-    mlflow.set_tracking_uri(uri)
-    made = Registry(uri)
-    made.ensure_experiment("taste", (tmp_path / "artifacts").as_uri())
-    mlflow.set_experiment("taste")
-    return made
 
 
 def trained(folder: Path, run_id: str) -> Path:
@@ -117,3 +109,26 @@ def test_a_champion_that_is_gone_stops_nothing(registry, tmp_path):
     shutil.rmtree(tmp_path / "artifacts")
     _, champion = LocalRuns(tmp_path, trained(tmp_path / "candidate", "candidate-run")).run()
     assert list(champion.rglob("*")) == []
+
+
+def test_a_registry_that_is_away_is_not_the_same_as_no_champion(registry, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    candidate = trained(tmp_path / "candidate", "candidate-run") / "Format-Serving"
+    with socket.socket() as bound:  # and nobody listens
+        bound.bind(("127.0.0.1", 0))
+        mlflow.set_tracking_uri(f"http://127.0.0.1:{bound.getsockname()[1]}")
+        with pytest.raises(RegistryError, match="the registry cannot be asked for the champion"):
+            find_champion(candidate)
+
+
+def test_a_store_that_is_away_is_not_the_same_as_files_that_are_gone(registry, tmp_path, monkeypatch):
+    """The version is in the registry, its files behind an address at which nobody answers."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        with mlflow.start_run() as run:
+            source = f"http://127.0.0.1:{bound.getsockname()[1]}/taste"
+            version = registry.register(source, run.info.run_id, None, {TAG_TRAINING: "former-run"})
+        registry.set_alias(CHAMPION, version.number)
+        with pytest.raises(Exception, match="cannot be fetched"):
+            LocalRuns(tmp_path, trained(tmp_path / "candidate", "candidate-run")).run()

@@ -12,6 +12,7 @@ import time
 
 import pytest
 from gateway_model import FakeModel, served
+from waiting import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -45,12 +46,6 @@ def address(request, model, tmp_path_factory):
             process.send_signal(signal.SIGTERM)
             process.wait(20)
 
-
-def wait_until(holds, timeout_s=60.0):
-    give_up_at = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.02)
 
 
 def ask(connection, body=BODY, path=PATH, **headers):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from gateway_model import FakeModel, served
+from waiting import wait_until
 
 from serving.traffic import Traffic
 
@@ -83,12 +84,6 @@ def metric(url, name, **labels):
     samples = [sample for family in families for sample in family.samples if sample.name == name]
     return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
-
-def wait_until(holds, timeout_s=10.0):
-    give_up_at = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.05)
 
 
 def workers(process):

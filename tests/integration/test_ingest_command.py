@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from malformed_feedback import as_csv, good
+from waiting import wait_until
 
 from data.ingest.inbox import Inbox
 from data.store import FeedbackStore
@@ -42,7 +43,7 @@ def test_json_adds_up(tmp_path, home):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["none.csv"], [], ["--replay", "--inbox"], [__file__], ["none", "--watch"], ["x", "--columns", "no.yaml"]],
+    [["none.csv"], [], ["--replay", "--inbox"], [__file__], ["none", "--watch"], ["x", "--once"], ["x", "--columns", "no.yaml"]],
 )
 def test_wrong_use_is_one_line_and_exit_2(home, monkeypatch, capsys, arguments):
     monkeypatch.setattr("sys.argv", ["sazon", "ingest", *arguments])
@@ -77,8 +78,16 @@ def test_a_watched_folder_is_taken_up(tmp_path, home):
     assert len(output.splitlines()) == 4
 
 
-def wait_until(true, timeout_s=60):
-    until_s = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < until_s
-        time.sleep(0.2)
+def test_a_drop_folder_is_swept_once(tmp_path, home):
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    (drop / "good.csv").write_text(as_csv(good(1)), encoding="utf-8")
+    (drop / "bad.csv").write_text("hola\n")
+    Inbox(home / "feedback" / "inbox.db").put([good(5)])
+    refused, empty = (
+        subprocess.run(**command(home, drop, "--watch", "--once", "--json"), capture_output=True, check=False, timeout=60)
+        for _ in range(2)
+    )
+    assert (refused.returncode, empty.returncode) == (2, 0)
+    assert [json.loads(done.stdout)["accepted"] for done in (refused, empty)] == [2, 0]
+    assert {path.name for path in drop.glob("*/*")} == {"good.csv", "bad.csv", "bad.csv.error.txt"}

@@ -18,15 +18,6 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def registry(tmp_path, empty_mlflow):
-    uri = f"sqlite:///{shutil.copy(empty_mlflow, tmp_path)}"
-    mlflow.set_tracking_uri(uri)
-    made = Registry(uri)
-    made.ensure_experiment("taste", (tmp_path / "artifacts").as_uri())
-    return made
-
-
-@pytest.fixture
 def report(judged):
     return {**judged, "verdict": {"blessed": True, "reason": "good"}}
 

@@ -20,6 +20,7 @@ import pytest
 import yaml
 from kubelet import Kubelet
 from kubernetes_api import KubernetesApi
+from waiting import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -117,7 +118,7 @@ class Pods:
             start(stack, fork_server, serve_model, folder / MODEL_CONFIG[1], port)
         start(stack, fork_server, serve_gateway, f"127.0.0.1:{ports[0]}", third / TRAFFIC[1], ports[2])
         for port in ports:
-            assert wait_until(lambda port=port: is_open(port), 240.0)
+            wait_until(lambda port=port: is_open(port)
         services = (MODEL_SERVER, MODEL_SERVER, GATEWAY)
         for service, port in zip(services, ports, strict=True):
             self.api.put(endpoint_slice(*service, f"127.0.0.1:{port}"))
@@ -249,7 +250,7 @@ def test_the_doctor_sees_what_somebody_changed_by_hand_and_puts_it_right(pods, o
     pods.api.change(
         "configmaps", MODEL_CONFIG[0], {"data": {MODEL_CONFIG[1]: shipped.replace("/models/taste", served)}}
     )
-    assert wait_until(lambda: len(operator.findings()) == 2), operator.findings()
+    wait_until(lambda: len(operator.findings()) == 2)
     assert operator.findings() == [
         f"ConfigMap sazon/traffic says Traffic(stable=9, canary=None, canary_share=0.0, shadow_share=0.0), "
         f"want version {champion} alone",
@@ -257,7 +258,7 @@ def test_the_doctor_sees_what_somebody_changed_by_hand_and_puts_it_right(pods, o
     ]
     for finding in examine(operator.place(), operator.store):
         finding.repair()
-    assert wait_until(lambda: operator.findings() == []), operator.findings()
+    wait_until(lambda: operator.findings() == [])
 
 
 def test_what_the_cluster_would_refuse_later_it_refuses_at_once(pods, operator, tmp_path, monkeypatch):
@@ -276,14 +277,6 @@ def test_a_pod_that_goes_away_while_it_is_asked_does_not_count(pods, operator):
     servers = PolledServers(lambda: next(answers), None, FileDocument(pods.home / "unused"))
     assert servers.states()[pods.registry.with_alias("champion").number].state == "AVAILABLE"
 
-
-def wait_until(holds, timeout_s: float = 20.0) -> bool:
-    give_up_at = time.monotonic() + timeout_s
-    while not holds():
-        if time.monotonic() > give_up_at:
-            return False
-        time.sleep(0.2)
-    return True
 
 
 def is_open(port: int) -> bool:

@@ -55,6 +55,6 @@ def test_every_file_belongs_to_a_kustomization():
 
 def test_no_overlay_holds_what_a_rollout_writes():
     once = by_name(build(K8S / "once")).keys()
-    assert {name for _, name in once} == {"sazon", "sazon-state", "model-config", "traffic"}
+    assert {name for _, name in once} == {"sazon", "sazon-state", "sazon-incoming", "model-config", "traffic"}
     for part in set(PARTS) - {"once"}:
         assert not once & by_name(build(K8S / part)).keys()

@@ -21,7 +21,11 @@ GUIDE = (ROOT / "docs" / "guides" / "kubernetes.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```\w*\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
 LINES = [line for block in BLOCKS for line in block.replace("\\\n", " ").splitlines()]
 COMMANDS = sorted({found[1] for line in LINES if (found := re.match(r"(?:.* -- )?(sazon .+?)(?: +#.*)?$", line))})
-HEREDOCS = [yaml.safe_load(text) for text in re.findall(r"<<'END'\n(.*?)^END$", GUIDE, re.DOTALL | re.MULTILINE)]
+HEREDOCS = [
+    item
+    for text in re.findall(r"<<'END'\n(.*?)^END$", GUIDE, re.DOTALL | re.MULTILINE)
+    for item in yaml.safe_load_all(text)
+]
 
 
 @pytest.mark.parametrize("line", COMMANDS)
@@ -67,12 +71,13 @@ def test_the_settings_of_the_guide_are_taken(tmp_path, monkeypatch):
     assert load_settings().kubeflow.gpus == 0
 
 
-def test_the_volume_is_that_of_the_claim():
-    (volume,) = (item for item in HEREDOCS if item.get("kind") == "PersistentVolume")
-    claim = yaml.safe_load((ROOT / "k8s" / "once" / "state-claim.yaml").read_text(encoding="utf-8"))
-    assert volume["spec"]["claimRef"] == {"namespace": "sazon", "name": claim["metadata"]["name"]}
-    assert volume["spec"]["accessModes"] == claim["spec"]["accessModes"]
-    assert volume["spec"]["capacity"] == claim["spec"]["resources"]["requests"]
+def test_the_volumes_are_those_of_the_claims():
+    volumes = [item for item in HEREDOCS if item.get("kind") == "PersistentVolume"]
+    claims = list(yaml.safe_load_all((ROOT / "k8s" / "once" / "claims.yaml").read_text(encoding="utf-8")))
+    for volume, claim in zip(volumes, claims, strict=True):
+        assert volume["spec"]["claimRef"] == {"namespace": "sazon", "name": claim["metadata"]["name"]}
+        assert volume["spec"]["accessModes"] == claim["spec"]["accessModes"]
+        assert volume["spec"]["capacity"] == claim["spec"]["resources"]["requests"]
 
 
 def test_images_bear_this_version():

@@ -28,13 +28,14 @@ def labels_of(ir: Ir, tasks: Iterable[str]) -> list[str]:
 
 
 def mount_claim(executors: Executors, claim: str, path: str) -> None:
-    """Mounts a volume claim in every pod.
+    """Mounts a volume claim, too, in every pod.
 
     Upstream: a path such as ExampleGen's `input_base` is a parameter, which the launcher never downloads. The claim is
     written in both forms: older versions know only `constant`.
     """
     for config in executors.values():
-        config["pvcMount"] = [{"constant": claim, "pvcNameParameter": _constant(claim), "mountPath": path}]
+        mount = {"constant": claim, "pvcNameParameter": _constant(claim), "mountPath": path}
+        config.setdefault("pvcMount", []).append(mount)
 
 
 def add_secrets(executors: Executors, secrets: Iterable[SecretVariable]) -> None:
