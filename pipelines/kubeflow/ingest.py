@@ -1,7 +1,7 @@
 """The pipeline that brings feedback in on Kubeflow: one step, `sazon ingest` over a folder that others fill."""
 
-from kfp import compiler, dsl
 from google.protobuf import json_format
+from kfp import dsl
 
 from pipelines.kubeflow.post_compile import caching, checks, containers, document, platform
 from pipelines.kubeflow.post_compile.graph import tasks_of

@@ -76,6 +76,29 @@ def trained_model() -> tuple[Any, Any]:
     return model, Answering(tokeniser, size.max_tokens, [TASTE_THRESHOLD] * len(TASTES), input_ranges=ranges)
 
 
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="oneDNN's integer operations are for x86")
+def test_what_an_activation_put_out_is_rounded_in_steps_half_as_wide(trained_model):
+    """Where a range from -max to max would give half of its codes to values that do not occur."""
+    import tensorflow as tf
+
+    from models.export.int8 import IntegerProducts
+
+    model, answering = trained_model
+    outer, reach = model.encoder.layers[0].outer, answering.input_ranges[3]
+    x = np.asarray(tf.nn.gelu(tf.random.stateless_uniform([400, 128], [1, 2], -3.0, reach)))
+    exact = np.asarray(outer(x))
+
+    with IntegerProducts(model.encoder, answering.input_ranges).tracing():
+        rounded = tf.function(lambda x: outer(x), input_signature=[tf.TensorSpec(x.shape)], autograph=False)(x)
+    kernel, bias = np.asarray(outer.kernel), np.asarray(outer.bias)
+    steps = np.abs(kernel).max(axis=0) / 127
+    of_weights = x @ (np.rint(kernel / steps) * steps) + bias - exact
+    symmetric = np.rint(x / reach * 127) * reach / 127
+    of_inputs = (symmetric - x) @ kernel
+    assert np.std(rounded - exact - of_weights) < 0.7 * np.std(of_inputs)
+    assert np.abs(np.mean(rounded - exact)) < 0.1 * np.std(of_inputs), "the bias makes up for the shifted range"
+
+
 @pytest.fixture(scope="module")
 def served(trained_model, tmp_path_factory: pytest.TempPathFactory) -> Callable[[bool], Path]:
     """Its SavedModels in float32 and in int8."""

@@ -47,7 +47,6 @@ def address(request, model, tmp_path_factory):
             process.wait(20)
 
 
-
 def ask(connection, body=BODY, path=PATH, **headers):
     connection.request("POST", path, body, {"Content-Type": "application/json", **headers})
     response = connection.getresponse()

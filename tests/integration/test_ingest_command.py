@@ -43,7 +43,15 @@ def test_json_adds_up(tmp_path, home):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["none.csv"], [], ["--replay", "--inbox"], [__file__], ["none", "--watch"], ["x", "--once"], ["x", "--columns", "no.yaml"]],
+    [
+        ["none.csv"],
+        [],
+        ["--replay", "--inbox"],
+        [__file__],
+        ["none", "--watch"],
+        ["x", "--once"],
+        ["x", "--columns", "no.yaml"],
+    ],
 )
 def test_wrong_use_is_one_line_and_exit_2(home, monkeypatch, capsys, arguments):
     monkeypatch.setattr("sys.argv", ["sazon", "ingest", *arguments])
@@ -84,10 +92,8 @@ def test_a_drop_folder_is_swept_once(tmp_path, home):
     (drop / "good.csv").write_text(as_csv(good(1)), encoding="utf-8")
     (drop / "bad.csv").write_text("hola\n")
     Inbox(home / "feedback" / "inbox.db").put([good(5)])
-    refused, empty = (
-        subprocess.run(**command(home, drop, "--watch", "--once", "--json"), capture_output=True, check=False, timeout=60)
-        for _ in range(2)
-    )
+    sweep = command(home, drop, "--watch", "--once", "--json")
+    refused, empty = (subprocess.run(**sweep, capture_output=True, check=False, timeout=60) for _ in range(2))
     assert (refused.returncode, empty.returncode) == (2, 0)
     assert [json.loads(done.stdout)["accepted"] for done in (refused, empty)] == [2, 0]
     assert {path.name for path in drop.glob("*/*")} == {"good.csv", "bad.csv", "bad.csv.error.txt"}

@@ -1,7 +1,6 @@
 """A real MLflow on SQLite: registering, aliases, and loading back in a fresh process."""
 
 import json
-import shutil
 import subprocess
 import sys
 
@@ -12,7 +11,6 @@ import pytest
 from models.export.saved_model import SavedTasteModel
 from models.registration.judged_model import register_judged_model
 from sazon.errors import RegistryError, UserError
-from sazon.registry import Registry
 
 pytestmark = pytest.mark.integration
 

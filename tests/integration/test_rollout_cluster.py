@@ -9,7 +9,6 @@ import multiprocessing
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
@@ -118,7 +117,7 @@ class Pods:
             start(stack, fork_server, serve_model, folder / MODEL_CONFIG[1], port)
         start(stack, fork_server, serve_gateway, f"127.0.0.1:{ports[0]}", third / TRAFFIC[1], ports[2])
         for port in ports:
-            wait_until(lambda port=port: is_open(port)
+            wait_until(lambda port=port: is_open(port), 240.0)
         services = (MODEL_SERVER, MODEL_SERVER, GATEWAY)
         for service, port in zip(services, ports, strict=True):
             self.api.put(endpoint_slice(*service, f"127.0.0.1:{port}"))
@@ -276,7 +275,6 @@ def test_a_pod_that_goes_away_while_it_is_asked_does_not_count(pods, operator):
     answers = iter([(alive, "127.0.0.1:9"), (alive,)])
     servers = PolledServers(lambda: next(answers), None, FileDocument(pods.home / "unused"))
     assert servers.states()[pods.registry.with_alias("champion").number].state == "AVAILABLE"
-
 
 
 def is_open(port: int) -> bool:

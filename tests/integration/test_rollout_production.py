@@ -106,7 +106,6 @@ def read(reader: PrometheusReader) -> Reading:
         return {}
 
 
-
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
