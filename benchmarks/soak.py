@@ -117,7 +117,7 @@ def _text(figures: dict[str, Any]) -> str:
 
 `python -m benchmarks.soak`: {figures["minutes"]:.0f} minutes at {figures["asked_per_s"]:.0f} requests a second,
 {SHARE:.0%} of the peak, through the gateway; p50 {figures["p50_ms"]:.1f} ms, p99 {figures["p99_ms"]:.1f} ms.
-Other machines on the same host took {np.mean(memory["stolen"]):.0f}% of the processor's time, at most
+Other machines on the same host took {np.mean(memory["stolen"][1:]):.0f}% of the processor's time, at most
 {max(memory["stolen"]):.0f}% of ten seconds. Growth: of a line fitted to the last two thirds, by their mean.
 {machine["processor"]}, {machine["cores"]} cores; {machine["measured_at"]}."""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import mlflow
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact
 from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.components.base import base_driver as dsl_driver
@@ -71,31 +72,28 @@ def find_champion(candidate: Path) -> Version | None:
     try:
         registry = Registry(mlflow.get_tracking_uri())
         version, own = registry.with_alias(CHAMPION), registry.of_training(training)
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError) as error:
         raise RegistryError(f"the registry cannot be asked for the champion: {_one_line(error)}") from error
     return None if version == own else version
 
 
 def _copy(version: Version, target: Path) -> bool:
     try:
-        folder = Registry(mlflow.get_tracking_uri()).download(version)
+        shutil.copytree(Registry(mlflow.get_tracking_uri()).download(version), target, dirs_exist_ok=True)
     except Exception as error:
+        shutil.rmtree(target, ignore_errors=True)
         if not _says_gone(error):
             raise RegistryError(f"{version.uri} (champion) cannot be fetched: {_one_line(error)}") from error
         _LOG.warning("the champion's files are gone, so it is not measured: %s", _one_line(error))
         return False
-    shutil.copytree(folder, target, dirs_exist_ok=True)
     return True
 
 
 def _says_gone(error: Exception) -> bool:
-    """Whether the store answered that there is no such file, by what MLflow makes of that for its kinds of stores.
-
-    A store that is away has errors of other types, many of them below OSError.
-    """
+    """Whether the store answered that there is no such file; a folder that is not mounted answers so, too."""
     if isinstance(error, MlflowException):
         return error.error_code in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
-    return type(error) in (OSError, FileNotFoundError, NotADirectoryError)
+    return isinstance(error, FileNotFoundError | NotADirectoryError)
 
 
 def _one_line(error: Exception) -> str:

@@ -1,7 +1,9 @@
 """A drop folder: whatever is put there is ingested, then moved aside."""
 
+import contextlib
+import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 from typing import Final
@@ -40,16 +42,23 @@ def watch_folder(
         raise UserError(f"{folder}: no such folder to watch")
     if folder.resolve().is_relative_to(store.folder.parent.resolve()):
         raise UserError(f"{folder}: lies in the state directory, which holds no raw data (watch a folder elsewhere)")
-    looks: Iterable[object] = watch(
-        folder, recursive=False, stop_event=stop, rust_timeout=_LOOK_EVERY_MS, yield_on_timeout=True, debounce=200
-    )
     settled = _Settled()
     settled(folder)
-    if once:
-        looks = [stop.wait(_SETTLED_S)]
-    for _ in looks:
+    for _ in _one_look(stop) if once else _looks(folder, stop):
         yield from _take_all(store, settled(folder), mapping, near=near)
         yield None
+
+
+def _one_look(stop: Event) -> Iterator[None]:
+    stop.wait(_SETTLED_S)
+    yield None
+
+
+def _looks(folder: Path, stop: Event) -> Iterator[object]:
+    """At each change, and every second."""
+    return watch(
+        folder, recursive=False, stop_event=stop, rust_timeout=_LOOK_EVERY_MS, yield_on_timeout=True, debounce=200
+    )
 
 
 def _take_all(store: Store, files: list[Path], mapping: Mapping, *, near: bool) -> Iterator[Report]:
@@ -58,7 +67,10 @@ def _take_all(store: Store, files: list[Path], mapping: Mapping, *, near: bool) 
             report = ingest_file(store, path, mapping, near=near)
         except DataError as error:
             report = Report(path.name, error=str(error))
-        moved = _move(path, path.parent / (FAILED if report.error else DONE))
+        try:
+            moved = _move(path, path.parent / (FAILED if report.error else DONE))
+        except FileNotFoundError:  # another process took it in the meantime
+            continue
         if report.error:
             moved.with_name(f"{moved.name}.error.txt").write_text(f"{report.error}\n", encoding="utf-8")
         yield report
@@ -83,8 +95,13 @@ class _Settled:
     def __call__(self, folder: Path) -> list[Path]:
         seen, now = {}, self._clock()
         for path in sorted(folder.iterdir()):
-            if path.suffix.lower() in ENDINGS and not path.name.startswith(".") and path.is_file():
-                state = (path.stat().st_size, path.stat().st_mtime_ns)
+            if path.suffix.lower() not in ENDINGS or path.name.startswith("."):
+                continue
+            with contextlib.suppress(FileNotFoundError):  # another process took it in the meantime
+                found = path.stat()
+                if not stat.S_ISREG(found.st_mode):
+                    continue
+                state = (found.st_size, found.st_mtime_ns)
                 before, since = self._seen.get(path, (None, now))
                 seen[path] = (state, since if state == before else now)
         self._seen = seen

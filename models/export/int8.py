@@ -20,7 +20,7 @@ from models.export.weights import constants
 _LARGEST = 127
 _TINY = 1e-8
 _FUSED = {"gelu": "GeluExact", "gelu_new": "GeluApproximate", "relu": "Relu"}
-_LEAST = {"gelu": -0.1701, "gelu_new": -0.1701, "relu": 0.0}
+_LEAST = {"gelu": -0.1701, "gelu_new": -0.1701, "relu": 0.0}  # GELU's is at -0.752, its approximation's too
 
 _Function = Callable[..., tf.Tensor]
 

@@ -8,6 +8,7 @@ from pipelines.kubeflow.post_compile.graph import tasks_of
 from sazon.cluster import HOME_VARIABLES, INCOMING_PATH, STATE_PATH, USER, KubeflowSettings
 
 PIPELINE_NAME = "taste-ingest"
+_COMMAND = ["python", "-m", "sazon.cli.main"]
 
 
 def compile_ingest(kubeflow: KubeflowSettings) -> str:
@@ -30,15 +31,10 @@ def compile_ingest(kubeflow: KubeflowSettings) -> str:
     return text
 
 
-def arguments(folder: str) -> list[str]:
-    """What follows `sazon`."""
-    return ["ingest", folder, "--watch", "--once", "--json"]
-
-
 def _pipeline(image: str) -> dsl.base_component.BaseComponent:
     @dsl.container_component
     def ingest(folder: str) -> dsl.ContainerSpec:
-        return dsl.ContainerSpec(image, ["python", "-m", "sazon.cli.main"], arguments(folder))
+        return dsl.ContainerSpec(image, _COMMAND, ["ingest", folder, "--watch", "--once", "--json"])
 
     @dsl.pipeline(name=PIPELINE_NAME)
     def pipeline(folder: str = INCOMING_PATH) -> None:

@@ -92,20 +92,20 @@ class _Order:
         return [report] if report else []
 
     def watch(self, folder: Path) -> None:
-        """Until SIGTERM or SIGINT; the file under way is finished first."""
-        for reports in self._looks(folder, once=False):
-            show(reports, as_json=self.as_json)
-
-    def sweep(self, folder: Path) -> "list[Report]":
-        """What lies in a drop folder and in the inbox."""
-        return [report for reports in self._looks(folder, once=True) for report in reports]
-
-    def _looks(self, folder: Path, *, once: bool) -> "Iterator[list[Report]]":
-        from data.ingest.watching import watch_folder
-
+        """Until SIGTERM or SIGINT; the files found so far are finished first."""
         stop = Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        for reports in self._looks(folder, stop):
+            show(reports, as_json=self.as_json)
+
+    def sweep(self, folder: Path) -> "list[Report]":
+        """What lies in a drop folder and in the inbox. A signal ends it at once: a kill loses nothing."""
+        return [report for reports in self._looks(folder, Event(), once=True) for report in reports]
+
+    def _looks(self, folder: Path, stop: Event, *, once: bool = False) -> "Iterator[list[Report]]":
+        from data.ingest.watching import watch_folder
+
         for report in watch_folder(self.store, folder, self.mapping, near=self.near, stop=stop, once=once):
             reports = [report] if report else []
             if self.store.kind.name == "feedback" and report is None:

@@ -101,7 +101,10 @@ def submit(
 def schedule(
     package: Package,
     cron: Annotated[
-        str | None, typer.Option(help='Five fields in UTC, such as "0 3 * * 1"; or kubeflow.schedule.')
+        str | None,
+        typer.Option(
+            help='Five fields in UTC, such as "0 3 * * 1"; default: kubeflow.schedule, whatever the pipeline.'
+        ),
     ] = None,
     host: Host = None,
     name: Name = None,

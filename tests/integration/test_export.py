@@ -77,18 +77,23 @@ def trained_model() -> tuple[Any, Any]:
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="oneDNN's integer operations are for x86")
-def test_what_an_activation_put_out_is_rounded_in_steps_half_as_wide(trained_model):
+@pytest.mark.parametrize("activation", ["gelu", "gelu_new", "relu"])
+def test_what_an_activation_put_out_is_rounded_in_steps_half_as_wide(activation):
     """Where a range from -max to max would give half of its codes to values that do not occur."""
     import tensorflow as tf
 
+    from models.bert.functions import ACTIVATIONS
+    from models.bert.taste_model import TasteModel
     from models.export.int8 import IntegerProducts
+    from sazon.settings import PRESETS
 
-    model, answering = trained_model
-    outer, reach = model.encoder.layers[0].outer, answering.input_ranges[3]
-    x = np.asarray(tf.nn.gelu(tf.random.stateless_uniform([400, 128], [1, 2], -3.0, reach)))
+    size, reach = PRESETS["tiny"].model_copy(update={"activation": activation}), 3.0
+    encoder = TasteModel(100, size).encoder
+    outer = encoder.layers[0].outer
+    x = np.asarray(ACTIVATIONS[activation](tf.random.stateless_uniform([400, size.intermediate], [1, 2], -3.0, reach)))
     exact = np.asarray(outer(x))
 
-    with IntegerProducts(model.encoder, answering.input_ranges).tracing():
+    with IntegerProducts(encoder, [reach] * 4 * size.layers).tracing():
         rounded = tf.function(lambda x: outer(x), input_signature=[tf.TensorSpec(x.shape)], autograph=False)(x)
     kernel, bias = np.asarray(outer.kernel), np.asarray(outer.bias)
     steps = np.abs(kernel).max(axis=0) / 127

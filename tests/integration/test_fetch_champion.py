@@ -103,10 +103,13 @@ def test_what_the_judge_reads_is_reused_as_long_as_the_champion_is_the_same(regi
     assert (ran, list(champion.rglob("*"))) == (set(), []), "a candidate that is champion has none to compare with"
 
 
-def test_a_champion_that_is_gone_stops_nothing(registry, tmp_path):
+@pytest.mark.parametrize("lost", ["artifacts", "artifacts/**/Format-Serving"])
+def test_a_champion_that_is_gone_stops_nothing(registry, tmp_path, lost):
+    """All of its files, or the SavedModel alone."""
     number = register(registry, trained(tmp_path / "former", "former-run"), "former-run")
     registry.set_alias(CHAMPION, number)
-    shutil.rmtree(tmp_path / "artifacts")
+    for folder in list(tmp_path.glob(lost)):
+        shutil.rmtree(folder)
     _, champion = LocalRuns(tmp_path, trained(tmp_path / "candidate", "candidate-run")).run()
     assert list(champion.rglob("*")) == []
 

@@ -40,7 +40,7 @@ def address(request, model, tmp_path_factory):
         command = [sys.executable, "-m", "sazon.cli.main", "app", "--port", "0", "--model-grpc", model_address]
         process = subprocess.Popen(command, env=environment, stderr=stream)
         try:
-            wait_until(lambda: "gateway ready" in log.read_text())
+            wait_until(lambda: "gateway ready" in log.read_text(), 60)
             yield re.search(r"http://([\d.:]+)", log.read_text())[1]
         finally:
             process.send_signal(signal.SIGTERM)

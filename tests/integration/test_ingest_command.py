@@ -75,7 +75,7 @@ def test_a_watched_folder_is_taken_up(tmp_path, home):
                     stream.write(line)
                     stream.flush()
                     time.sleep(0.2)
-            wait_until(lambda: len(list(drop.glob("*/*.csv"))) == 3)
+            wait_until(lambda: len(list(drop.glob("*/*.csv"))) == 3, 60)
         finally:
             watcher.send_signal(signal.SIGTERM)
         output, _ = watcher.communicate(timeout=30)
@@ -97,3 +97,16 @@ def test_a_drop_folder_is_swept_once(tmp_path, home):
     assert (refused.returncode, empty.returncode) == (2, 0)
     assert [json.loads(done.stdout)["accepted"] for done in (refused, empty)] == [2, 0]
     assert {path.name for path in drop.glob("*/*")} == {"good.csv", "bad.csv", "bad.csv.error.txt"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_sweep_that_is_stopped_says_so_and_takes_nothing_away(tmp_path, home, number):
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    (drop / "large.csv").write_text(as_csv(*(good(row) for row in range(60_000))), encoding="utf-8")
+    with subprocess.Popen(**command(home, drop, "--watch", "--once"), stdout=subprocess.PIPE) as sweep:
+        wait_until((home / "feedback").exists)
+        sweep.send_signal(number)
+        sweep.communicate(timeout=30)
+    assert sweep.returncode != 0
+    assert [path.name for path in drop.iterdir()] == ["large.csv"]
