@@ -5,7 +5,8 @@ A prepared callable of a session, in the caller's thread.
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from benchmarks.inference_workload import read_texts, time_answers
 _CALLER_THREAD = -1
 
 
-def main(folder: Path, form: str, threads: int, singles: int, batches: int) -> None:
-    """Times `folder/form`."""
+@contextmanager
+def prepared(model: Path, threads: int) -> Iterator[Callable[[Sequence[str]], Any]]:
+    """Answers texts by sentiment probabilities (texts, 3), as our model server calls a SavedModel."""
     config = tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=1)
     with tf.Session(graph=tf.Graph(), config=config) as session:
-        signature = tf.saved_model.loader.load(session, ["serve"], str(folder / form)).signature_def["serving_default"]
+        signature = tf.saved_model.loader.load(session, ["serve"], str(model)).signature_def["serving_default"]
         options = config_pb2.CallableOptions(
             feed=[signature.inputs["text"].name], fetch=[signature.outputs["sentiment_probs"].name]
         )
@@ -33,6 +35,12 @@ def main(folder: Path, form: str, threads: int, singles: int, batches: int) -> N
         def answer(texts: Sequence[str]) -> Any:
             return run(np.array(texts, object))[0]
 
+        yield answer
+
+
+def main(folder: Path, form: str, threads: int, singles: int, batches: int) -> None:
+    """Times `folder/form`."""
+    with prepared(folder / form, threads) as answer:
         texts = read_texts(folder)
         sample = answer(texts[:8]).tolist()
         print(json.dumps({**time_answers(answer, texts, singles, batches), "sample": sample}))

@@ -100,25 +100,26 @@ def measure(side: Side, texts: list[str], loads: list[dict[str, Any]], folder: P
 
 
 def bare(served: Path, texts: list[str], seconds: float) -> list[dict[str, Any]]:
-    """The graph alone, one text a call and 32, without any server."""
-    from models.export.saved_model import SavedTasteModel
+    """The graph alone, one text a call and 32, without any server, on one thread."""
+    from benchmarks.infer_sazon import prepared
 
     newest = max((path for path in served.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
-    model, found = SavedTasteModel(newest), []
-    for batch in (1, 32):
-        for start in range(0, 8 * batch, batch):  # shapes
-            model.predict(texts[start : start + batch])
-        times: list[float] = []
-        until_s = time.perf_counter() + seconds
-        for start in range(0, 10**9, batch):
-            some = [texts[place % len(texts)] for place in range(start, start + batch)]
-            started_s = time.perf_counter()
-            model.predict(some)
-            times.append(time.perf_counter() - started_s)
-            if time.perf_counter() > until_s:
-                break
-        p50, p99 = np.percentile(times, (50, 99)) * 1e3
-        found.append({"batch": batch, "per_s": batch / float(np.mean(times)), "p50_ms": p50, "p99_ms": p99})
+    found = []
+    with prepared(newest, threads=1) as answer:
+        for batch in (1, 32):
+            for start in range(0, 8 * batch, batch):  # shapes
+                answer(texts[start : start + batch])
+            times: list[float] = []
+            until_s = time.perf_counter() + seconds
+            for start in range(0, 10**9, batch):
+                some = [texts[place % len(texts)] for place in range(start, start + batch)]
+                started_s = time.perf_counter()
+                answer(some)
+                times.append(time.perf_counter() - started_s)
+                if time.perf_counter() > until_s:
+                    break
+            p50, p99 = np.percentile(times, (50, 99)) * 1e3
+            found.append({"batch": batch, "per_s": batch / float(np.mean(times)), "p50_ms": p50, "p99_ms": p99})
     return found
 
 

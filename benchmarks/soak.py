@@ -77,15 +77,16 @@ def growth(seconds: list[float], values_mb: list[float]) -> float:
 
 def _figures(answers: Answers, memory: Memory, peak_per_s: float, load: Load) -> dict[str, Any]:
     servers = [name for name in memory if name not in _NO_SERVERS]
-    refused = int(np.isin(answers.status, REFUSALS).sum())
+    refused_s = answers.due_s[np.isin(answers.status, REFUSALS)]
     return {
         "machine": describe_machine("tensorflow-cpu", "flask", "grpcio"),
         "peak_per_s": peak_per_s,
         "asked_per_s": load.per_s,
         "minutes": load.seconds / 60,
         "requests": len(answers.status),
-        "refused": refused,
-        "failed": answers.failed - refused,
+        "refused": len(refused_s),
+        "refused_at_s": sorted({int(second) for second in refused_s}),
+        "failed": answers.failed - len(refused_s),
         "p50_ms": answers.quantile_ms(0.5),
         "p99_ms": answers.quantile_ms(0.99),
         "growth": {name: growth(memory["seconds"], memory[name]) for name in servers},

