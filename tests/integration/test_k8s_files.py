@@ -9,12 +9,13 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 pytest.importorskip("tensorflow_serving.apis")
 
 from manifests import of_kind, pods  # noqa: E402
+from waiting import wait_until  # noqa: E402
 
 from sazon.schema import MODEL_NAME  # noqa: E402
 from serving.gateway.routing import TrafficFile  # noqa: E402
 from serving.model_server.config_files import read_metrics_path  # noqa: E402
 from serving.traffic import CANARY, STABLE, Traffic  # noqa: E402
-from tests.integration.model_server.process import Server, wait_until  # noqa: E402
+from tests.integration.model_server.process import Server  # noqa: E402
 from tests.integration.model_server.saved_models import export_toy  # noqa: E402
 
 DEPLOYED = pods("overlays/prod")["model-server"]["spec"]["containers"][0]["args"]

@@ -8,6 +8,7 @@ import grpc
 import pytest
 from gateway_model import FakeModel, served
 from prometheus_client import CollectorRegistry
+from waiting import wait_until
 
 from serving.gateway.app import GatewayConfig, create_app
 from serving.gateway.prediction_ids import read_prediction_id
@@ -234,10 +235,3 @@ def test_without_a_traffic_file_the_latest_version_answers(gateway, model):
     assert ask(gateway(), "k").json["model_version"] == "8"
     assert model.calls == {0: 1}
     assert choose_target(Traffic(), "k").role == STABLE
-
-
-def wait_until(holds, timeout_s=5.0):
-    give_up_at = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.01)

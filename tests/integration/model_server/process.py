@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import grpc
@@ -91,10 +90,3 @@ class Server:
         finally:
             self.process.kill()
             self._reader.join(5)
-
-
-def wait_until(condition, timeout_s: float = 20.0) -> None:
-    give_up_at = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.05)

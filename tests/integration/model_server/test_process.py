@@ -6,9 +6,10 @@ import threading
 import time
 
 import pytest
+from waiting import wait_until
 
 from tests.integration.model_server.conftest import model_config, model_entry
-from tests.integration.model_server.process import COMMAND, Server, wait_until
+from tests.integration.model_server.process import COMMAND, Server
 
 HEALTH = "/grpc.health.v1.Health/Check"
 MODULE = (sys.executable, "-m", "serving.model_server")

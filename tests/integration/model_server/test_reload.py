@@ -2,9 +2,10 @@
 
 import grpc
 import pytest
+from waiting import wait_until
 
 from tests.integration.model_server.conftest import model_config, model_entry
-from tests.integration.model_server.process import Server, wait_until
+from tests.integration.model_server.process import Server
 from tests.integration.model_server.requests import predict_request, reload_request
 
 

@@ -4,7 +4,9 @@ import http.client
 import json
 import threading
 
-from tests.integration.model_server.process import Server, wait_until
+from waiting import wait_until
+
+from tests.integration.model_server.process import Server
 
 PREDICT = "/v1/models/m:predict"
 

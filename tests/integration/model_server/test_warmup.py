@@ -5,8 +5,9 @@ import shutil
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
+from waiting import wait_until
 
-from tests.integration.model_server.process import Server, wait_until
+from tests.integration.model_server.process import Server
 from tests.integration.model_server.requests import example_input, predict_request
 
 
