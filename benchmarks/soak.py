@@ -131,9 +131,10 @@ def _text(figures: dict[str, Any]) -> str:
 
 {table(["process", "MB at first", "after a third", "at the end", "growth"], rows)}
 
-**{figures["failed"]}** of {figures["requests"]} requests failed, {figures["refused"]} were refused (429), **{figures["refused_else"]}** of them
-outside the {crowded:.0f} s in which other machines took more than {CROWDED:.0f}% of the processor's time (asked: none); memory grew by at most **{max(figures["growth"].values()):.2%}**
-(asked: {ALLOWED_GROWTH:.0%}): {"met" if met else "MISSED"}.
+**{figures["failed"]}** of {figures["requests"]} requests failed, {figures["refused"]} were refused (429),
+**{figures["refused_else"]}** of them outside the {crowded:.0f} s in which other machines took more than
+{CROWDED:.0f}% of the processor's time (asked: none); memory grew by at most
+**{max(figures["growth"].values()):.2%}** (asked: {ALLOWED_GROWTH:.0%}): {"met" if met else "MISSED"}.
 
 `python -m benchmarks.soak`: {figures["minutes"]:.0f} minutes at {figures["asked_per_s"]:.0f} requests a second,
 {SHARE:.0%} of the peak, through the gateway; p50 {figures["p50_ms"]:.1f} ms, p99 {figures["p99_ms"]:.1f} ms.
