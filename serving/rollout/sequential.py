@@ -46,7 +46,7 @@ def evidence_above(share: Share, reference: Share | float, margin: float) -> flo
     Returns:
         Natural logarithm of an e-value: not above log(1/alpha), but with a probability of at most alpha, if it holds.
 
-    >>> evidence_above(Share(50, 100), Share(10, 100), 0.1) > math.log(1 / 0.001)
+    >>> evidence_above(Share(50, 100), Share(10, 100), 0.1) > math.log(1 / 0.002)
     True
     >>> evidence_above(Share(12, 100), Share(10, 100), 0.1)
     0.0
