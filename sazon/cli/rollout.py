@@ -83,7 +83,7 @@ def status(as_json: Json = False) -> None:
     detail = last.reason or str(last.work.get("waits", ""))
     if detail:
         typer.echo(f"  {detail}")
-    typer.echo(f"  {describe(traffic)}" if traffic.stable else "  the model server's latest version answers")
+    typer.echo(f"  {describe(traffic)}")
 
 
 @app.command()
@@ -118,7 +118,7 @@ def abort(by: By = None, as_json: Json = False) -> None:
         with store.control():
             _finish(_controller(_settings(), store), rollout, as_json, wanted="rolled back")
     except RolloutRunning:
-        typer.echo(f"version {rollout.version} is being rolled back by the process that rolls it out")
+        typer.echo(f"version {rollout.version}: the process that rolls it out was told (see: sazon rollout status)")
 
 
 @app.command()

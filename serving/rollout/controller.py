@@ -12,14 +12,14 @@ from sazon.schema import MODEL_NAME
 from sazon.settings import RolloutSettings
 from serving.monitoring.metrics import SHADOW
 from serving.rollout import steps
-from serving.rollout.store import ROLLBACK, Outcome, Rollout, RolloutStore, now
+from serving.rollout.store import REVERT, ROLLBACK, Outcome, Rollout, RolloutStore, now
 from serving.rollout.trial import Trial
 from serving.rollout.workplace import Failed, Passed, Result, Waiting, Workplace
 from serving.traffic import CANARY
 
 Step = Callable[[Workplace, Rollout], Result]
 
-VERIFY, LOAD, REPLAY, APPROVAL, PROMOTE, REVERT = "verify", "load", "replay", "approval", "promote", "revert"
+VERIFY, LOAD, REPLAY, APPROVAL, PROMOTE = "verify", "load", "replay", "approval", "promote"
 _PLAIN: Final[dict[str, Step]] = {
     VERIFY: steps.verify,
     LOAD: steps.load,
@@ -42,7 +42,7 @@ def make_plan(settings: RolloutSettings, champion: int | None) -> tuple[str, ...
 
 def aim(rollout: Rollout) -> Outcome:
     """How it ends when all goes well."""
-    return Outcome.REVERTED if rollout.plan == (REVERT,) else Outcome.PROMOTED
+    return Outcome.REVERTED if rollout.goes_back else Outcome.PROMOTED
 
 
 class Controller:
@@ -97,9 +97,11 @@ class Controller:
             The rollout as it then stands, and for how many seconds to wait.
         """
         rollout = self._store.get(rollout.id)
+        if rollout.outcome is not None:  # another process ended it while this one waited for its turn
+            return rollout, 0.0
         step = rollout.step
         if rollout.aborted_by is not None and step != ROLLBACK:
-            return self._fail(rollout, Failed(f"aborted by {rollout.aborted_by}")), 0.0
+            return self._abort(rollout), 0.0
         action = self._action(rollout)
         if rollout.paused and step != ROLLBACK:
             rollout = replace(rollout, entered_at=time.time())
@@ -118,13 +120,13 @@ class Controller:
             return self._advance(rollout, result), 0.0
         if isinstance(result, Failed):
             return self._fail(rollout, result), 0.0
+        rollout = replace(rollout, work={**result.work, "waits": result.reason})
         if time.time() - rollout.entered_at > self._limit_s(rollout):
             figures = result.work.get("figures", {})
             return self._fail(rollout, Failed(f"no decision in time: {result.reason}", figures)), 0.0
-        work = {**result.work, "waits": result.reason}
         settles_s = result.work.get("settled_at", 0.0) - time.time()
         waits_s = settles_s if settles_s > 0 else self._place.settings.rollout.poll_s
-        return self._store.save(replace(rollout, work=work)), waits_s
+        return self._store.save(rollout), waits_s
 
     def _advance(self, rollout: Rollout, passed: Passed) -> Rollout:
         if rollout.step == ROLLBACK:
@@ -146,8 +148,14 @@ class Controller:
 
     def _end(self, rollout: Rollout, outcome: Outcome, message: str) -> Rollout:
         self._place.tell(f"{rollout.step}: {message}")
-        reason = rollout.reason or message
-        return self._store.save(replace(rollout, outcome=outcome, reason=reason, work={}), f"{outcome}: {message}")
+        ended = replace(rollout, outcome=outcome, reason=rollout.reason or message, work={})
+        if outcome is Outcome.ROLLED_BACK:
+            return self._store.save(ended, f"{outcome}: {message}")
+        kept = self._store.end(ended, f"{outcome}: {message}")
+        return kept if kept.outcome is not None else self._abort(kept)
+
+    def _abort(self, rollout: Rollout) -> Rollout:
+        return self._fail(rollout, Failed(f"aborted by {rollout.aborted_by}"))
 
     def _action(self, rollout: Rollout) -> Step:
         if rollout.step in _PLAIN:
@@ -160,8 +168,8 @@ class Controller:
 
     def _limit_s(self, rollout: Rollout) -> float:
         chosen = self._place.settings.rollout
-        if rollout.step == ROLLBACK:  # there is nothing else to turn to
-            return math.inf
+        if rollout.step == ROLLBACK or (rollout.goes_back and "settled_at" in rollout.work):
+            return math.inf  # the requests have been turned away from the bad version: there is no way back
         if rollout.step in _PLAIN:
             return chosen.load_timeout_s
         return chosen.approval_timeout_s if rollout.step == APPROVAL else chosen.step_timeout_s

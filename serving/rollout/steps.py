@@ -103,8 +103,7 @@ def roll_back(place: Workplace, rollout: Rollout) -> Result:
     given up on.
     """
     old = rollout.champion
-    if old is not None:
-        place.route(Traffic(stable=old))
+    place.route(Traffic(stable=old))
     unsettled = _settle(place, rollout, "gateways turn to the champion")
     if unsettled is not None:
         return unsettled
@@ -115,7 +114,7 @@ def roll_back(place: Workplace, rollout: Rollout) -> Result:
     if problem:
         place.tell("a model server is away: sazon doctor --repair once it is back")
     place.tell("withdrawing the version")
-    if _served(place, rollout.version).exists():
+    if _served(place, rollout.version).exists() and not rollout.goes_back:
         retire(_served(place, rollout.version))
     shutil.rmtree(_staging(place), ignore_errors=True)
     _log(place, rollout, "rolled back", rollout.aborted_by or rollout.started_by, rollout.reason)

@@ -26,6 +26,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS one_at_a_time ON rollouts (outcome IS NULL) WH
 """
 ROLLBACK = "rollback"
 """The step of a rollout that failed or was aborted."""
+REVERT = "revert"
+"""The only step of a rollout that goes back from the champion to the version before it."""
 
 
 class Outcome(StrEnum):
@@ -75,6 +77,11 @@ class Rollout:
     paused: bool = False
     aborted_by: str | None = None
     approved_by: str | None = None
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether it leads to the version before the champion."""
+        return self.plan == (REVERT,)
 
 
 @dataclass(frozen=True)
@@ -141,13 +148,33 @@ class RolloutStore:
                 _add_event(database, Event(rollout.id, now(), rollout.step, message, figures or {}))
         return self.get(rollout.id)
 
+    def end(self, rollout: Rollout, message: str) -> Rollout:
+        """Saves a rollout with its outcome, unless somebody has called it off: then it is given back without one."""
+        with self._transaction() as database:
+            ended = database.execute(
+                "UPDATE rollouts SET document = ?, outcome = ? WHERE id = ? AND aborted_by IS NULL",
+                (_document(rollout), rollout.outcome, rollout.id),
+            )
+            if ended.rowcount:
+                _add_event(database, Event(rollout.id, now(), rollout.step, message, {}))
+        return self.get(rollout.id)
+
     def wish(self, rollout: Rollout, **wishes: bool | str) -> None:
-        """Sets `paused`, `aborted_by` or `approved_by`, for the controller to see."""
+        """Sets `paused`, `aborted_by` or `approved_by`, for the controller to see.
+
+        Raises:
+            ServingError: the rollout has ended.
+        """
         with self._transaction() as database:
             for name, value in wishes.items():
                 if name not in ("paused", "aborted_by", "approved_by"):
                     raise ValueError(name)
-                database.execute(f"UPDATE rollouts SET {name} = ? WHERE id = ?", (value, rollout.id))  # noqa: S608
+                found = database.execute(
+                    f"UPDATE rollouts SET {name} = ? WHERE id = ? AND outcome IS NULL",  # noqa: S608
+                    (value, rollout.id),
+                )
+                if not found.rowcount:
+                    raise ServingError(f"version {rollout.version}: its rollout has ended (sazon rollout status)")
                 _add_event(database, Event(rollout.id, now(), rollout.step, f"{name.replace('_', ' ')}: {value}", {}))
 
     def get(self, number: int) -> Rollout:

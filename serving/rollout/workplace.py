@@ -124,6 +124,8 @@ def read_traffic(document: Document) -> Traffic | None:
 
 def describe(traffic: Traffic) -> str:
     """For people."""
+    if traffic.stable is None:
+        return "the model server's latest version answers"
     parts = [f"version {traffic.stable} answers"]
     if traffic.canary_share:
         parts.append(f"version {traffic.canary} answers {traffic.canary_share:.0%}")
@@ -134,7 +136,7 @@ def describe(traffic: Traffic) -> str:
 
 def _says(document: Document, traffic: Traffic) -> bool:
     try:
-        return read_traffic(document) == traffic
+        return (read_traffic(document) or Traffic()) == traffic
     except DamagedTraffic:
         return False
 

@@ -393,6 +393,60 @@ def test_a_killed_rollback_goes_on_and_succeeds(world, monkeypatch, command):
     made.assert_agrees_on(OLD)
 
 
+def test_a_rollback_waits_for_the_registry_as_long_as_it_takes(world, monkeypatch):
+    made = world(load_timeout_s=0.5)
+    made.roll_out()
+    with made.store.control():
+        rollout = made.controller.begin_rollback("ana")
+        with monkeypatch.context() as broken:
+            broken.setattr(Registry, "set_alias", lambda self, alias, number: 1 / 0)
+            for _ in range(4):
+                rollout, _ = made.controller.look(rollout)
+                time.sleep(0.2)
+        assert (rollout.step, rollout.outcome) == (REVERT, None)
+        assert Traffic.read(made.settings.state.traffic) == Traffic(stable=OLD)
+        assert made.controller.run(rollout).outcome is Outcome.REVERTED
+    made.assert_agrees_on(OLD)
+
+
+def test_a_rollback_that_is_called_off_leaves_the_version_it_led_to(world):
+    made = world()
+    made.roll_out()
+    with made.store.control():
+        rollout = made.controller.begin_rollback("ana")
+        made.store.wish(rollout, aborted_by="luis")
+        assert made.controller.run(rollout).outcome is Outcome.ROLLED_BACK
+    made.assert_agrees_on(NEW)
+    assert made.versions() == {"1", "2"}
+
+
+def test_an_abort_during_the_last_step_counts(world, monkeypatch):
+    made = world()
+    with made.store.control():
+        rollout = made.controller.begin(NEW, "ana")
+
+        def called_off(self, key, entry):
+            if entry["action"] == "promoted":
+                made.store.wish(rollout, aborted_by="luis")
+
+        monkeypatch.setattr(Registry, "log_promotion", called_off)
+        ended = made.controller.run(rollout)
+    assert (ended.outcome, ended.reason) == (Outcome.ROLLED_BACK, "promote: aborted by luis")
+    made.assert_agrees_on(OLD)
+
+
+def test_what_has_ended_meanwhile_stays_as_it_ended(world):
+    made = world()
+    with made.store.control():
+        stale = made.controller.begin(NEW, "ana")
+        ended = made.controller.run(stale)
+        events = made.store.events()
+        with pytest.raises(ServingError, match="has ended"):
+            made.store.wish(stale, aborted_by="luis")
+        assert made.controller.run(stale) == ended
+    assert made.store.events() == events
+
+
 def test_it_goes_back_although_the_server_turned_to_the_new_version_alone(world):
     made = world()
     with made.store.control():
@@ -411,6 +465,23 @@ def test_the_first_version_needs_no_comparison(world):
     assert make_plan(made.settings.rollout, None) == ("verify", "load", "promote")
     assert made.roll_out().outcome is Outcome.PROMOTED
     made.assert_agrees_on(NEW)
+
+
+def test_a_first_version_that_is_called_off_leaves_nothing(world, monkeypatch):
+    made = world()
+    made.registry.aliases = {}
+    made.servers.loaded = set()
+    with made.store.control():
+        rollout = made.controller.begin(NEW, "ana")
+
+        def called_off(self, key, entry):
+            if entry["action"] == "promoted":
+                made.store.wish(rollout, aborted_by="luis")
+
+        monkeypatch.setattr(Registry, "log_promotion", called_off)
+        assert made.controller.run(rollout).outcome is Outcome.ROLLED_BACK
+    assert Traffic.read(made.settings.state.traffic) == Traffic()
+    assert (made.registry.aliases, made.versions()) == ({}, {"1"})
 
 
 def test_one_rollout_and_one_controller_at_a_time(world):
