@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sazon.errors import UserError
+
 
 @dataclass(frozen=True)
 class Home:
@@ -156,15 +158,25 @@ def remove_partials(folder: Path) -> None:
 
 
 def write_atomically(path: Path, content: str) -> None:
-    """Replaces the file as a whole or not at all."""
+    """Replaces the file as a whole or not at all.
+
+    Raises:
+        UserError: the path is a folder.
+    """
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder (want the name of a file)")
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, staged = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    Path(staged).chmod(0o644)
-    Path(staged).replace(path)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(staged).chmod(0o644)
+        Path(staged).replace(path)
+    except BaseException:
+        Path(staged).unlink(missing_ok=True)
+        raise
     sync(path.parent)
 
 

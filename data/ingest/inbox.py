@@ -10,11 +10,12 @@ from typing import Final
 
 from data.personal import redact_all
 
-_TABLE: Final = """
+_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS inbox (
     place INTEGER PRIMARY KEY AUTOINCREMENT, feedback_id TEXT NOT NULL UNIQUE, row TEXT
-)
-"""  # the id stays when the row has gone to the store
+);
+CREATE INDEX IF NOT EXISTS waiting ON inbox (place) WHERE row IS NOT NULL;
+"""  # the id stays when the row has gone to the store; the index spares a look at all that ever came
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Inbox:
     def forget(self, place: int) -> None:
         """Drops the rows up to a place: they are in the store."""
         with self._connect() as queue:
-            queue.execute("UPDATE inbox SET row = NULL WHERE place <= ?", (place,))
+            queue.execute("UPDATE inbox SET row = NULL WHERE row IS NOT NULL AND place <= ?", (place,))
 
     @contextlib.contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
@@ -74,6 +75,6 @@ class Inbox:
         with contextlib.closing(sqlite3.connect(self._path, timeout=5)) as queue:
             queue.execute("PRAGMA journal_mode = WAL")
             queue.execute("PRAGMA synchronous = FULL")
-            queue.execute(_TABLE)
+            queue.executescript(_SCHEMA)
             with queue:
                 yield queue

@@ -63,10 +63,15 @@ def _looks(folder: Path, stop: Event) -> Iterator[object]:
 
 def _take_all(store: Store, files: list[Path], mapping: Mapping, *, near: bool) -> Iterator[Report]:
     for path in files:
+        if (before := _identity(path)) is None:  # another process took it in the meantime
+            continue
         try:
             report = ingest_file(store, path, mapping, near=near)
         except DataError as error:
             report = Report(path.name, error=str(error))
+        if _identity(path) not in (before, None):  # another delivery stands there now, for the next look
+            yield report
+            continue
         try:
             moved = _move(path, path.parent / (FAILED if report.error else DONE))
         except FileNotFoundError:  # another process took it in the meantime
@@ -74,6 +79,14 @@ def _take_all(store: Store, files: list[Path], mapping: Mapping, *, near: bool) 
         if report.error:
             moved.with_name(f"{moved.name}.error.txt").write_text(f"{report.error}\n", encoding="utf-8")
         yield report
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """Tells a file from one that was put in its place; None where there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        found = path.stat()
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return None
 
 
 def _move(path: Path, folder: Path) -> Path:

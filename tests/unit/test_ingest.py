@@ -4,12 +4,14 @@ import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 
 import openpyxl
 import polars as pl
 import pytest
 from malformed_feedback import as_csv, as_lines, good
 
+from data.ingest import watching
 from data.ingest.draining import drain_inbox
 from data.ingest.folders import ingest_all
 from data.ingest.inbox import Inbox
@@ -172,6 +174,27 @@ def test_a_folder_goes_on_behind_a_bad_file(tmp_path, store):
     (tmp_path / "none").mkdir()
     with pytest.raises(DataError, match="holds no file"):
         list(ingest_all(store, tmp_path / "none", Mapping(), near=False))
+
+
+def test_a_delivery_that_replaces_a_file_during_its_ingest_is_taken_next(tmp_path, monkeypatch):
+    store, folder = FeedbackStore(tmp_path / "home" / "feedback"), tmp_path / "drop"
+    folder.mkdir()
+    path = put(folder, as_csv(good(0)))
+    put(tmp_path, as_csv(good(1, text="Otra entrega, muy dulce")), "later.csv")
+    ingested = []
+
+    def ingest_and_replace(*arguments, **options):
+        ingested.append(ingest_file(*arguments, **options))
+        if len(ingested) == 1:
+            (tmp_path / "later.csv").rename(path)
+        return ingested[-1]
+
+    monkeypatch.setattr(watching, "ingest_file", ingest_and_replace)
+    for sweep in (1, 2):
+        found = list(watching.watch_folder(store, folder, Mapping(), near=False, stop=Event(), once=True))
+        assert [report.counts["accepted"] for report in found if report] == [1]
+        assert path.exists() == (sweep == 1)
+    assert (folder / "done" / "a.csv").read_text() == as_csv(good(1, text="Otra entrega, muy dulce"))
 
 
 def test_rows_are_read_by_time(tmp_path, store):
