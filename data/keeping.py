@@ -40,7 +40,7 @@ def record_version(source: Path, dataset: Dataset, settings: Settings) -> Versio
         DataError: the file is not what the dataset was made of any more.
     """
     versions = Versions(settings.state.versions, settings.data.remote)
-    versions.record(source, dataset.digest, sum(dataset.rows.values()) + dataset.duplicates_dropped)
+    versions.record(source, dataset.digest, sum(dataset.rows.values()) + dataset.duplicates_dropped, trained=True)
     return versions
 
 

@@ -38,6 +38,7 @@ class DataVersion:
         recorded_at: ISO-8601, UTC; when they were seen first.
         sources: names of the files that held them.
         batches: digests of the ingest batches that they were exported from; empty for a file from elsewhere.
+        trained_at: ISO-8601, UTC; when a training last began on them; empty where none did.
     """
 
     digest: str
@@ -46,6 +47,7 @@ class DataVersion:
     recorded_at: str
     sources: tuple[str, ...]
     batches: tuple[str, ...] = ()
+    trained_at: str = ""
 
 
 def digest_of(path: Path) -> str:
@@ -74,6 +76,8 @@ class Versions:
         digest: str | None = None,
         rows: int | None = None,
         batches: Sequence[str] = (),
+        *,
+        trained: bool = False,
     ) -> DataVersion:
         """Keeps a file's bytes; milliseconds where they are known already.
 
@@ -82,6 +86,7 @@ class Versions:
             digest: what it must have, where somebody read it before.
             rows: its records.
             batches: the ingest batches that it was made of.
+            trained: whether a training begins on it.
 
         Raises:
             DataError: the file is not what it was any more.
@@ -99,6 +104,7 @@ class Versions:
             rows=known.rows if rows is None else rows,
             sources=tuple(dict.fromkeys((*known.sources, source.name))),
             batches=tuple(batches) or known.batches,
+            trained_at=_now() if trained else known.trained_at,
         )
         if told != self._read_note(found):
             write_atomically(self._note(found), json.dumps(asdict(told), ensure_ascii=False, indent=2) + "\n")

@@ -14,7 +14,7 @@ from sazon.errors import DataError, UserError
 
 PREDICTED_SENTIMENT: Final = "predicted_sentiment"
 PREDICTED_TASTES: Final = "predicted_tastes"
-_WHOLE: Final = ("text", "product", "region", "channel")
+_WHOLE: Final = ("feedback_id", "text", "product", "region", "channel")
 _SYNTHETIC: Final = ("generated", "written")
 
 
@@ -22,8 +22,8 @@ def read_window(path: Path) -> pl.DataFrame:
     """The rows of a file that follows the contract; predictions from `predicted_sentiment` and `predicted_tastes`.
 
     Returns:
-        text, product, region, channel, source, rating ("none" where absent), sentiment and tastes (null: nobody
-        labelled the row), and the predictions where the file has them.
+        feedback_id, text, product, region, channel, source, rating ("none" where absent), sentiment and tastes (null:
+        nobody labelled the row), and the predictions where the file has them.
 
     Raises:
         DataError: the file, a row, or a prediction breaks the contract.
@@ -59,6 +59,19 @@ def _live_since(store: FeedbackStore, days: int) -> datetime:
         raise UserError(f"{store.folder}: holds no feedback yet (bring some in: sazon ingest FILE)")
     midnight: datetime = newest.replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight - timedelta(days=days - 1)
+
+
+def apart(reference: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
+    """The reference without the live rows that were trained on.
+
+    A vocabulary that a row has taught knows all its words: measured by it, the row would look like no other.
+
+    Args:
+        reference: as `read_window` gives it.
+        live: likewise; what it shares with the reference is told by `feedback_id` and text.
+    """
+    key = ["feedback_id", "text"]
+    return reference.join(live.select(key).unique(), on=key, how="anti")
 
 
 def count_synthetic(window: pl.DataFrame) -> int:

@@ -21,7 +21,7 @@ DRIFTED = 3
 
 def drift(
     reference: Annotated[
-        Path | None, typer.Option(help="File trained on; default: what `sazon train` recorded last, or else the store.")
+        Path | None, typer.Option(help="File trained on; default: what a training last began on, or else the store.")
     ] = None,
     live: Annotated[Path | None, typer.Option(help="File of live rows; default: the store's last days.")] = None,
     window: Annotated[int | None, typer.Option(min=1, help="Days of the store that are live; setting: 14.")] = None,
@@ -31,6 +31,7 @@ def drift(
     """Compare the training window with the live one. Exit codes: 0 no drift, 3 drift, 2 wrong input."""
     from data.drift.comparison import compare
     from data.drift.page import render_page
+    from data.drift.windows import apart
     from sazon.home import write_atomically
     from sazon.settings import load_settings
 
@@ -39,6 +40,7 @@ def drift(
     settings = load_settings()
     days = window or settings.drift.window_days
     names, before, after = _read(settings, reference, live, days)
+    before = apart(before, after)
     found = compare(before, after, settings.drift)
     if report is not None:
         write_atomically(report, render_page(found, names))
@@ -74,7 +76,8 @@ def _read_recorded(settings: "Settings") -> "tuple[str, pl.DataFrame] | None":
     from data.versions import Versions
 
     versions = Versions(settings.state.versions, settings.data.remote)
-    newest = max(versions.all(), key=lambda version: version.recorded_at, default=None)
+    trained = [version for version in versions.all() if version.trained_at]
+    newest = max(trained, key=lambda version: version.trained_at, default=None)
     if newest is None:
         return None
     with tempfile.TemporaryDirectory() as folder:

@@ -269,9 +269,21 @@ def test_what_was_trained_on_last_is_the_training_window(tmp_path, run):
 
     make_rows(600, 1).write_csv(tmp_path / "trained.csv")
     make_rows(300, 2).write_csv(tmp_path / "same.csv")
-    Versions(tmp_path / "home" / "versions").record(tmp_path / "trained.csv")
+    Versions(tmp_path / "home" / "versions").record(tmp_path / "trained.csv", trained=True)
+    make_rows(120, 3, sentiment=more_negative).write_csv(tmp_path / "exported.csv")
+    Versions(tmp_path / "home" / "versions").record(tmp_path / "exported.csv")
     shown = run("--live", "same.csv")
     assert shown.exit_code == 0 and "training: trained.csv (" in shown.stdout and "no drift in" in shown.stdout
+
+
+def test_live_rows_that_were_trained_on_are_no_drift(tmp_path, run):
+    rows = make_rows(900, 1)
+    words = [f"{text} palabra{number}" for number, text in enumerate(rows["text"])]  # one that no other text holds
+    rows = rows.with_columns(pl.Series("text", words))
+    rows.write_csv(tmp_path / "all.csv")
+    rows.sample(300, seed=2).write_csv(tmp_path / "live.csv")
+    shown = run("--reference", "all.csv", "--live", "live.csv")
+    assert shown.exit_code == 0 and "all.csv, 600 rows" in shown.stdout
 
 
 def test_nothing_to_compare_is_wrong_input(run):
