@@ -79,7 +79,7 @@ def prepare_dataset(source: Path, datasets: Path, split: SplitSettings, *, conte
         DataError: the file breaks the contract, or holds too few labelled rows to train on.
     """
     if not source.is_file():
-        raise DataError(f"{source}: no such file")
+        raise DataError(f"{source}: {'a folder, name a file in it' if source.is_dir() else 'no such file'}")
     digest = digest_of(source)
     target = datasets / f"{digest[:16]}-{_layout(source, split, context)}"
     if not target.exists():

@@ -225,7 +225,7 @@ def _open(path: Path) -> BinaryIO:
         shutil.copyfileobj(sys.stdin.buffer, spool)
         return cast(BinaryIO, spool)
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
+        raise DataError(f"{path}: {'a folder, name a file in it' if path.is_dir() else 'no such file'}")
     try:
         return path.open("rb")
     except OSError as error:

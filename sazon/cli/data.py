@@ -18,7 +18,7 @@ _LISTED = 50
 
 @app.command()
 def validate(
-    file: Annotated[Path, typer.Argument(help="CSV, JSON-lines or Parquet file of feedback.")],
+    file: Annotated[Path, typer.Argument(help="CSV, JSON lines, Parquet or Excel file of feedback.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check every row of a feedback file; exit 2 when one is bad."""
@@ -48,7 +48,9 @@ def _all_good(file: Path, rows: int) -> str:
 
 @app.command()
 def generate(
-    out: Annotated[Path, typer.Option(help="Folder for feedback.csv, market_trends.csv, planted_shifts.json.")],
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="Folder for feedback.csv, market_trends.csv, planted_shifts.json.")
+    ],
     rows: Annotated[int, typer.Option(min=100, help="Generated rows, beside the written ones.")] = 6500,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 7,
 ) -> None:
@@ -104,7 +106,7 @@ def checkout(
 
 @app.command()
 def export(
-    out: Annotated[Path, typer.Option(help="CSV to write; replaced if it is there.")],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="CSV to write; replaced if it is there.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write the feedback store as a file to train on, and record it: lineage then names its ingest batches."""

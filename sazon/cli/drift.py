@@ -26,7 +26,7 @@ def drift(
     live: Annotated[Path | None, typer.Option(help="File of live rows; default: the store's last days.")] = None,
     window: Annotated[int | None, typer.Option(min=1, help="Days of the store that are live; setting: 14.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    report: Annotated[Path | None, typer.Option(help="Write an HTML page with plots.")] = None,
+    report: Annotated[Path | None, typer.Option(dir_okay=False, help="Write an HTML page with plots.")] = None,
 ) -> None:
     """Compare the training window with the live one. Exit codes: 0 no drift, 3 drift, 2 wrong input."""
     from data.drift.comparison import compare

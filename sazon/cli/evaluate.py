@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -26,7 +26,8 @@ def evaluate(
         str | None, typer.Option(help="models:/taste/N or models:/taste@alias; the newest version by default.")
     ] = None,
     split: Annotated[
-        str, typer.Option(help="Rows to measure where the file has a `split` column: test, eval, train, all.")
+        Literal["test", "eval", "train", "all"],
+        typer.Option(help="Rows to measure where the file has a `split` column."),
     ] = "test",
     against: Annotated[
         str | None,

@@ -18,7 +18,7 @@ def serve(context: typer.Context) -> None:
 
 def gateway(
     model_grpc: Annotated[str | None, typer.Option(help="host:port of the model server's gRPC.")] = None,
-    port: Annotated[int | None, typer.Option(help="HTTP port.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="HTTP port.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
 ) -> None:
     """Serve the gateway: predict API and its description, health, metrics and the page."""
@@ -29,7 +29,7 @@ def gateway(
 
 
 def mlflow(
-    port: Annotated[int | None, typer.Option(help="HTTP port.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="HTTP port.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Serve MLflow (experiments, registry) over the state directory."""

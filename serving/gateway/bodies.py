@@ -51,8 +51,8 @@ def _as_api_error(error: ErrorDetails, kind: type[BaseModel]) -> ApiError:
 
 
 def _place(location: tuple[Any, ...]) -> str:
-    """`texts[3]` for `("texts", 3)`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else str(part) for part in location)
+    """`feedback[3].text` for `("feedback", 3, "text")`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
 
 
 def _invalid(message: str) -> ApiError:
