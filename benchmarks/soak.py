@@ -1,7 +1,7 @@
 """Half an hour at 70% of the peak: errors, and memory of gateway and model server over time.
 
 Where other machines on the same host take much of the processor, 70% of the peak is more than that of what is left:
-refusals of such moments are shown, and told apart from those of the rest.
+refusals of such moments are told apart from those of the rest, but count all the same.
 
 `python -m benchmarks.soak [--model DIR] [--minutes 30] [--workers N] [--quick]`
 """
@@ -124,17 +124,19 @@ def _text(figures: dict[str, Any]) -> str:
         for name, grown in figures["growth"].items()
     ]
     crowded = float(np.sum(np.diff(memory["seconds"], prepend=0.0)[np.asarray(memory["stolen"]) > CROWDED]))
-    met = not figures["failed"] + figures["refused_else"] and all(
+    met = not figures["failed"] + figures["refused"] and all(
         grown <= ALLOWED_GROWTH for grown in figures["growth"].values()
     )
     return f"""# Soak
 
 {table(["process", "MB at first", "after a third", "at the end", "growth"], rows)}
 
-**{figures["failed"]}** of {figures["requests"]} requests failed, {figures["refused"]} were refused (429),
-**{figures["refused_else"]}** of them outside the {crowded:.0f} s in which other machines took more than
-{CROWDED:.0f}% of the processor's time (asked: none); memory grew by at most
-**{max(figures["growth"].values()):.2%}** (asked: {ALLOWED_GROWTH:.0%}): {"met" if met else "MISSED"}.
+**{figures["failed"]}** of {figures["requests"]} requests failed, **{figures["refused"]}** were refused (429)
+(asked: none); memory grew by at most **{max(figures["growth"].values()):.2%}**
+(asked: {ALLOWED_GROWTH:.0%}): {"met" if met else "MISSED"}.
+
+Of the refusals, {figures["refused_else"]} fell outside the {crowded:.0f} s in which other machines took more than
+{CROWDED:.0f}% of the processor's time. That limit was chosen after a look at such a run: it explains, it excuses nothing.
 
 `python -m benchmarks.soak`: {figures["minutes"]:.0f} minutes at {figures["asked_per_s"]:.0f} requests a second,
 {SHARE:.0%} of the peak, through the gateway; p50 {figures["p50_ms"]:.1f} ms, p99 {figures["p99_ms"]:.1f} ms.
