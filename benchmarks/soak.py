@@ -136,7 +136,8 @@ def _text(figures: dict[str, Any]) -> str:
 (asked: {ALLOWED_GROWTH:.0%}): {"met" if met else "MISSED"}.
 
 Of the refusals, {figures["refused_else"]} fell outside the {crowded:.0f} s in which other machines took more than
-{CROWDED:.0f}% of the processor's time. That limit was chosen after a look at such a run: it explains, it excuses nothing.
+{CROWDED:.0f}% of the processor's time. That limit was chosen after a look at such a run: it explains,
+it excuses nothing.
 
 `python -m benchmarks.soak`: {figures["minutes"]:.0f} minutes at {figures["asked_per_s"]:.0f} requests a second,
 {SHARE:.0%} of the peak, through the gateway; p50 {figures["p50_ms"]:.1f} ms, p99 {figures["p99_ms"]:.1f} ms.
