@@ -420,17 +420,22 @@ def test_a_rollback_that_is_called_off_leaves_the_version_it_led_to(world):
     assert made.versions() == {"1", "2"}
 
 
-def test_an_abort_during_the_last_step_counts(world, monkeypatch):
-    made = world()
+def called_off_while_promoting(made, monkeypatch):
+    """How a rollout ends whose abort comes when all of `promote` but its end is done."""
     with made.store.control():
         rollout = made.controller.begin(NEW, "ana")
 
-        def called_off(self, key, entry):
+        def call_off(self, key, entry):
             if entry["action"] == "promoted":
                 made.store.wish(rollout, aborted_by="luis")
 
-        monkeypatch.setattr(Registry, "log_promotion", called_off)
-        ended = made.controller.run(rollout)
+        monkeypatch.setattr(Registry, "log_promotion", call_off)
+        return made.controller.run(rollout)
+
+
+def test_an_abort_during_the_last_step_counts(world, monkeypatch):
+    made = world()
+    ended = called_off_while_promoting(made, monkeypatch)
     assert (ended.outcome, ended.reason) == (Outcome.ROLLED_BACK, "promote: aborted by luis")
     made.assert_agrees_on(OLD)
 
@@ -471,15 +476,7 @@ def test_a_first_version_that_is_called_off_leaves_nothing(world, monkeypatch):
     made = world()
     made.registry.aliases = {}
     made.servers.loaded = set()
-    with made.store.control():
-        rollout = made.controller.begin(NEW, "ana")
-
-        def called_off(self, key, entry):
-            if entry["action"] == "promoted":
-                made.store.wish(rollout, aborted_by="luis")
-
-        monkeypatch.setattr(Registry, "log_promotion", called_off)
-        assert made.controller.run(rollout).outcome is Outcome.ROLLED_BACK
+    assert called_off_while_promoting(made, monkeypatch).outcome is Outcome.ROLLED_BACK
     assert Traffic.read(made.settings.state.traffic) == Traffic()
     assert (made.registry.aliases, made.versions()) == ({}, {"1"})
 
