@@ -57,7 +57,7 @@ class ServedModel:
 
 @contextmanager
 def serve_model(model: Path, workers: int = 0) -> Iterator[ServedModel]:
-    """Publishes a SavedModel as version 1 and starts the servers; stops them in the end.
+    """Publishes a SavedModel as version 1 and starts the servers as `sazon up` does; stops them in the end.
 
     Args:
         model: a SavedModel with the taste signature.
@@ -77,6 +77,7 @@ def _start(processes: Processes, folder: Path, workers: int) -> ServedModel:
     rest, rpc, gateway = (free_port(_HOST, 0) for _ in range(3))
     command = [sys.executable, "-m", "serving.model_server", f"--model_name={MODEL_NAME}", f"--rest_api_port={rest}"]
     command += [f"--port={rpc}", f"--model_base_path={folder / 'served' / MODEL_NAME}"]
+    command.append("--enable_batching")
     pids = {"server": processes.start("server", command, {}).pid}
     processes.wait_until("server", lambda: answers(f"http://{_HOST}:{rest}/v1/models/{MODEL_NAME}"), _READY_S)
     if workers:

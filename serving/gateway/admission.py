@@ -1,4 +1,4 @@
-"""How many requests are worked on at once, and what the rest is told."""
+"""How many requests are worked on at once, how many wait for that, and what the rest is told."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ from serving.monitoring.metrics import NO_VERSION, GatewayMetrics
 RETRY_AFTER_S: Final = 1
 EXTENSION: Final = "sazon_admission"
 """Where the application keeps it for its server, among its extensions."""
-BOUNDED: Final = ("/api/v1/predict", "/api/v1/explain")
+BOUNDED: Final = ("/api/v1/predict", "/api/v1/explain", "/api/v1/feedback")
 """Paths whose requests need a place."""
 
 _CODE, _MESSAGE = "overloaded", "too many requests at once; try again soon"
@@ -24,11 +24,16 @@ _REFUSAL: Final = (
 
 
 class Admission:
-    """Lets a bounded number of requests in; the rest is told at once to come back."""
+    """Lets a bounded number of requests in; the rest is told at once to come back.
 
-    def __init__(self, limit: int, metrics: GatewayMetrics) -> None:
-        self.limit = limit
-        self._places, self._metrics = threading.BoundedSemaphore(limit), metrics
+    Attributes:
+        at_once: so many are worked on at the same time.
+        places: so many are let in; those that are not worked on yet wait, without a thread.
+    """
+
+    def __init__(self, at_once: int, queued: int, metrics: GatewayMetrics) -> None:
+        self.at_once, self.places = at_once, at_once + queued
+        self._free, self._metrics = threading.BoundedSemaphore(self.places), metrics
 
     @contextmanager
     def enter(self) -> Iterator[None]:
@@ -37,7 +42,7 @@ class Admission:
         Raises:
             ApiError: 429, every place is taken.
         """
-        if not self._places.acquire(blocking=False):
+        if not self._free.acquire(blocking=False):
             self._metrics.refused.inc()
             raise ApiError(429, _CODE, _MESSAGE, RETRY_AFTER_S)
         self._metrics.in_flight.inc()
@@ -45,7 +50,7 @@ class Admission:
             yield
         finally:
             self._metrics.in_flight.dec()
-            self._places.release()
+            self._free.release()
 
     def refusal(self, method: str, path: str) -> bytes | None:
         """The whole answer for a request that meets a full server, counted as given.

@@ -52,7 +52,7 @@ def create_app(config: GatewayConfig) -> Flask:
     predictor = Predictor(client, calls, shadows, TrafficFile(config.traffic), recent)
     app.extensions["recent_texts"] = recent
     spec = make_spec()
-    admission = app.extensions[EXTENSION] = Admission(config.max_in_flight, metrics)
+    admission = app.extensions[EXTENSION] = Admission(config.max_in_flight, config.max_queued, metrics)
     app.register_blueprint(make_api(config, spec, client, predictor, admission, metrics))
     if config.inbox is not None:
         app.register_blueprint(make_feedback(spec, Inbox(config.inbox), admission))

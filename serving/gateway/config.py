@@ -36,6 +36,7 @@ class GatewayConfig:
         model_name: the model asked for.
         timeout_s: longest time for one answer; clients may ask for less.
         max_in_flight: predictions and explanations that one process works on at once.
+        max_queued: so many more wait in it for their turn; the rest is refused.
         feature_reader: source of the answers' `context`; None for no context.
         features: folder of the feature store, whose freshness the metrics show; None for none.
         traffic: file that says which version answers; None for always the latest.
@@ -50,6 +51,7 @@ class GatewayConfig:
     model_name: str = MODEL_NAME
     timeout_s: float = 5.0
     max_in_flight: int = 32
+    max_queued: int = 96
     feature_reader: FeatureReader | None = None
     features: Path | None = None
     traffic: Path | None = None

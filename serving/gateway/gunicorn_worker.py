@@ -24,7 +24,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def enqueue_req(self, conn: Any) -> None:
         """Gives a connection to a thread, or refuses what came over it."""
         admission: Admission = self.wsgi.extensions[EXTENSION]
-        if self._busy >= admission.limit and not self.cfg.is_ssl:
+        if self._busy >= admission.places and not self.cfg.is_ssl:
             try:
                 arrived = conn.sock.recv(_PEEKED_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
             except BlockingIOError:

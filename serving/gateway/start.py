@@ -19,14 +19,15 @@ def start(settings: Settings, model_grpc: str | None = None, host: str | None = 
         ServingError: the port is taken.
     """
     workers = settings.gateway.workers
-    places = -(-settings.gateway.max_in_flight // workers)
+    at_once, queued = (-(-total // workers) for total in (settings.gateway.max_in_flight, settings.gateway.max_queued))
 
     def make_config() -> GatewayConfig:
         return GatewayConfig(
             model_grpc=model_grpc or f"{settings.serving.host}:{settings.serving.grpc_port}",
             model_name=MODEL_NAME,
             timeout_s=settings.gateway.timeout_s,
-            max_in_flight=places,
+            max_in_flight=at_once,
+            max_queued=queued,
             feature_reader=LateFeatureReader(settings.state.features),
             features=settings.state.features,
             traffic=settings.gateway.traffic_file or settings.state.traffic,
@@ -41,7 +42,7 @@ def start(settings: Settings, model_grpc: str | None = None, host: str | None = 
     if workers > 1:
         from serving.gateway.workers import run_workers
 
-        run_workers(make_config, chosen_host, chosen_port, workers, places)
+        run_workers(make_config, chosen_host, chosen_port, workers, at_once)
     else:
         from serving.gateway.server import run
 

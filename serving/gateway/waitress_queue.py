@@ -1,4 +1,4 @@
-"""Waitress with a bounded queue: when all threads are busy, its loop refuses requests by itself."""
+"""Waitress with a bounded queue: when that is full, its loop refuses requests by itself."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from typing import Any
 
 from waitress.task import ThreadedTaskDispatcher
 
-from serving.gateway.admission import Admission
+from serving.gateway.admission import BOUNDED, Admission
 from serving.gateway.listening import SPARE_THREADS
 from serving.gateway.malformed import Channel as BaseChannel
 
@@ -35,17 +35,23 @@ class Channel(BaseChannel):
 
 
 class Dispatcher(ThreadedTaskDispatcher):
-    """Threads, and a queue that never holds more than they can take."""
+    """Threads, and a queue that holds no more than the admission has places for; health and metrics go to its head."""
 
     def __init__(self, admission: Admission) -> None:
         super().__init__()
         self._admission = admission
-        self.set_thread_count(admission.limit + SPARE_THREADS)
+        self.set_thread_count(admission.at_once + SPARE_THREADS)
         while self.active_count:  # threads that are still starting would look busy, and requests be refused
             time.sleep(0.001)
 
     def add_task(self, task: Any) -> None:
         """Queues a request, or refuses it."""
-        is_full = self.active_count + len(self.queue) >= self._admission.limit
-        if not (is_full and task.refuse(self._admission)):
-            super().add_task(task)
+        is_full = self.active_count + len(self.queue) >= self._admission.places
+        if is_full and task.refuse(self._admission):
+            return
+        with self.lock:
+            if task.requests[0].path in BOUNDED:
+                self.queue.append(task)
+            else:
+                self.queue.appendleft(task)
+            self.queue_cv.notify()

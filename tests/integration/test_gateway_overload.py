@@ -17,7 +17,9 @@ from waiting import wait_until
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 PATH, BODY = "/api/v1/predict", json.dumps({"text": "hola"})
-PLACES = 3
+AT_ONCE, QUEUED = 2, 2
+"""Of all processes together."""
+PLACES = AT_ONCE + QUEUED
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +29,14 @@ def model():
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["waitress", "gunicorn"])
 def address(request, model, tmp_path_factory):
-    """Of a gateway whose processes have three places each."""
+    """Of a gateway that has few places."""
     folder = tmp_path_factory.mktemp("gateway")
     environment = {
         **os.environ,
         "SAZON_HOME": str(folder / "home"),
         "SAZON_GATEWAY__WORKERS": str(request.param),
-        "SAZON_GATEWAY__MAX_IN_FLIGHT": str(PLACES),
+        "SAZON_GATEWAY__MAX_IN_FLIGHT": str(AT_ONCE),
+        "SAZON_GATEWAY__MAX_QUEUED": str(QUEUED),
     }
     log = folder / "gateway.log"
     with served(model, threads=32) as model_address, log.open("w") as stream:

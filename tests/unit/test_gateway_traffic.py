@@ -44,7 +44,7 @@ def gateway(address, registry, tmp_path):
     def make(**traffic):
         path = tmp_path / "traffic.json"
         Traffic(**traffic).write(path)
-        config = GatewayConfig(address, timeout_s=2.0, traffic=path, registry=registry, max_in_flight=4)
+        config = GatewayConfig(address, timeout_s=2.0, traffic=path, registry=registry, max_in_flight=2, max_queued=2)
         return create_app(config).test_client()
 
     return make
