@@ -66,3 +66,44 @@ class Admission:
         self._metrics.refused.inc()
         self._metrics.requests.labels(path, method, "429", NO_VERSION).inc()
         return _REFUSAL
+
+    def refusal_unread(self, arrived: bytes) -> bytes | None:
+        """The same, for bytes that nobody has parsed yet.
+
+        Returns:
+            None also for what is no whole request, and for any that is not as plain as clients usually send.
+        """
+        return self.refusal(*_line(arrived)) if _is_whole(arrived) else None
+
+
+def _line(arrived: bytes) -> tuple[str, str]:
+    r"""Method and path.
+
+    >>> _line(b"POST /api/v1/predict?lang=es HTTP/1.1\r\n")
+    ('POST', '/api/v1/predict')
+    """
+    method, _, rest = arrived.split(b"\r\n", 1)[0].decode("latin-1").partition(" ")
+    return method, rest.partition(" ")[0].partition("?")[0]
+
+
+def _is_whole(arrived: bytes) -> bool:
+    r"""Whether these bytes are one request of HTTP/1.1 that keeps its connection, with its whole body.
+
+    Where in doubt it is not: what a proxy in between takes for part of a body must not be answered as a request.
+
+    >>> _is_whole(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}")
+    True
+    >>> _is_whole(b"POST / HTTP/1.1\r\nX-Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}")
+    False
+    """
+    head, ended, body = arrived.partition(b"\r\n\r\n")
+    line, *lines = head.lower().split(b"\r\n")
+    fields = [(name, value.strip()) for name, _, value in (field.partition(b":") for field in lines)]
+    lengths = [value for name, value in fields if name == b"content-length"]
+    is_plain = (
+        line.endswith(b" http/1.1")
+        and head.count(b"\n") == len(lines)
+        and b"transfer-encoding" not in head.lower()
+        and (b"connection", b"close") not in fields
+    )
+    return bool(ended) and is_plain and lengths == [str(len(body)).encode()]

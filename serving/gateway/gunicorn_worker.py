@@ -32,7 +32,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 return
             except OSError:
                 arrived = b""
-            if _is_whole(arrived) and (answer := admission.refusal(*_line(arrived))):
+            if answer := admission.refusal_unread(arrived):
                 self._settle(conn, self._answer(conn, arrived, answer))
                 return
         self._busy += 1
@@ -56,26 +56,3 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         done: Future[Any] = Future()
         done.set_result(outcome)
         super().finish_request(conn, done)
-
-
-def _line(arrived: bytes) -> tuple[str, str]:
-    r"""Method and path.
-
-    >>> _line(b"POST /api/v1/predict?lang=es HTTP/1.1\r\n")
-    ('POST', '/api/v1/predict')
-    """
-    method, _, rest = arrived.split(b"\r\n", 1)[0].decode("latin-1").partition(" ")
-    return method, rest.partition(" ")[0].partition("?")[0]
-
-
-def _is_whole(arrived: bytes) -> bool:
-    r"""Whether these bytes are one request of HTTP/1.1 that keeps its connection, with its whole body.
-
-    >>> _is_whole(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}")
-    True
-    """
-    head, ended, body = arrived.partition(b"\r\n\r\n")
-    line, _, fields = head.lower().partition(b"\r\n")
-    length = fields.partition(b"content-length:")[2].split(b"\r\n", 1)[0].strip()
-    plain = line.endswith(b" http/1.1") and b"transfer-encoding" not in fields and b"connection: close" not in fields
-    return bool(ended) and plain and length == str(len(body)).encode()

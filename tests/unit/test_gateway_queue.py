@@ -73,3 +73,29 @@ def test_health_goes_before_the_predictions_that_wait_and_is_never_refused(dispa
     crowd.door.set()
     wait_until(lambda: len(crowd.served) == AT_ONCE + QUEUED + 1)
     assert not crowd.refused
+
+
+WHOLE = b"POST /api/v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        WHOLE[:-1],
+        WHOLE + b"GET / HTTP/1.1\r\n\r\n",
+        WHOLE.replace(b"Host: x", b"Content-Length: 9"),
+        WHOLE.replace(b"Content-Length: 2", b"X-Content-Length: 2"),
+        WHOLE.replace(b"Host: x\r", b"Host: x"),
+        WHOLE.replace(b"Host: x", b"Transfer-Encoding: chunked"),
+        WHOLE.replace(b"Host: x", b"Connection: close"),
+        WHOLE.replace(b"HTTP/1.1", b"HTTP/1.0"),
+        WHOLE.replace(b"/api/v1/predict", b"/healthz"),
+        b"\xff\x00",
+    ],
+)
+def test_only_whole_plain_requests_are_refused_before_they_are_parsed(other):
+    admission = Admission(1, 0, GatewayMetrics(CollectorRegistry()))
+    assert admission.refusal_unread(other) is None
+    refusal = admission.refusal_unread(WHOLE)
+    assert refusal is not None
+    assert refusal.startswith(b"HTTP/1.1 429 ")
