@@ -239,8 +239,8 @@ class GatewaySettings(_Section):
     host: str = "127.0.0.1"
     port: Port = 8080
     workers: int = Field(1, ge=1, description="processes")
-    max_in_flight: int = Field(32, ge=1, description="predictions worked on at once, by all processes")
-    max_queued: int = Field(96, ge=0, description="so many more wait, over a moment's stall; the rest gets 429")
+    max_in_flight: int = Field(16, ge=1, description="predictions worked on at once, by all processes")
+    max_queued: int = Field(112, ge=0, description="so many more wait, over a moment's stall; the rest gets 429")
     timeout_s: float = Field(5.0, gt=0, description="longest time for one answer; clients may ask for less")
     recent_texts: int = Field(0, ge=0, description="so many of the latest are kept, redacted, for replays; 0: none")
     traffic_file: Path | None = Field(

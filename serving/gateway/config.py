@@ -50,8 +50,8 @@ class GatewayConfig:
     model_grpc: str
     model_name: str = MODEL_NAME
     timeout_s: float = 5.0
-    max_in_flight: int = 32
-    max_queued: int = 96
+    max_in_flight: int = 16
+    max_queued: int = 112
     feature_reader: FeatureReader | None = None
     features: Path | None = None
     traffic: Path | None = None
