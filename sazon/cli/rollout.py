@@ -124,10 +124,15 @@ def abort(by: By = None, as_json: Json = False) -> None:
 @app.command()
 def approve(by: By = None) -> None:
     """Let a rollout with `rollout.approval` take its last step."""
+    from serving.rollout.controller import APPROVAL
+
     store, rollout = _unfinished()
     name, approvers = by or _user(), _settings().rollout.approvers
     if approvers and name not in approvers:
         raise UserError(f"{name} may not approve a rollout; rollout.approvers names {', '.join(approvers)}")
+    if rollout.step != APPROVAL:
+        later = "not yet" if APPROVAL in rollout.plan else "rollout.approval is off"
+        raise UserError(f"version {rollout.version} is in step {rollout.step} and waits for no approval: {later}")
     store.wish(rollout, approved_by=name)
     typer.echo(f"version {rollout.version} may take its last step")
 

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from benchmarks import serve_wire
 from benchmarks.serve_wire import LOST, Wire, post
 from benchmarks.soak import growth
 
@@ -24,6 +25,7 @@ def port():
                 self.close_connection = True
                 return
             self.send_response(200 if Handler.count % 3 == 1 else 429)
+            self.send_header("Retry-After", "0.01")
             self.send_header("Content-Length", "2")
             self.end_headers()
             self.wfile.write(b"{}")
@@ -42,6 +44,21 @@ def test_each_request_at_a_fixed_rate_is_recorded_once(port):
     records = Wire(port, [post("/", b"{}")], time.monotonic()).fixed_rate(200, 0.15)
     assert sorted(status for _, _, status in records) == [LOST] * 10 + [200] * 10 + [429] * 10
     assert sorted(round(due_s * 200) for due_s, _, _ in records) == list(range(30))
+
+
+def test_who_comes_back_after_429_is_recorded_once_with_the_last_answer(port):
+    wire = Wire(port, [post("/", b"{}")], time.monotonic(), comes_back=True)
+    records = wire.fixed_rate(200, 0.15)
+    assert sorted(round(due_s * 200) for due_s, _, _ in records) == list(range(30))
+    statuses = [status for _, _, status in records]
+    assert set(statuses) == {LOST, 200}
+    assert wire.sent_back > 0
+
+
+def test_who_is_always_sent_back_gives_up(port, monkeypatch):
+    monkeypatch.setattr(serve_wire, "RETRIES", 0)
+    records = Wire(port, [post("/", b"{}")], time.monotonic(), comes_back=True).fixed_rate(200, 0.15)
+    assert [status for _, _, status in records].count(429) == 10
 
 
 def test_clients_of_a_closed_loop_go_on_after_a_lost_answer(port):
