@@ -33,8 +33,8 @@ class Load:
         port: of the server.
         form: of the requests: `gateway`; of the model server `rest` or `grpc`.
         clients: in a closed loop.
-        per_s: a fixed rate instead; not for gRPC.
-        comes_back: whether a request that gets 429 is sent again, as its Retry-After asks; not for gRPC.
+        per_s: a fixed rate instead, which clients keep to while they are not all waiting, where there are any; not for
+            gRPC.
     """
 
     texts: Sequence[str]
@@ -43,7 +43,6 @@ class Load:
     form: str = "gateway"
     clients: int = 0
     per_s: float = 0.0
-    comes_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,6 @@ class Answers:
         status: (requests,) of HTTP, or `LOST`.
         seconds: how long requests were sent.
         processor_s: what the load itself took of the processor.
-        sent_back: how often an answer was 429 and its request came back.
     """
 
     due_s: NDArray[np.float64]
@@ -64,7 +62,6 @@ class Answers:
     status: NDArray[np.int64]
     seconds: float
     processor_s: float
-    sent_back: int = 0
 
     @property
     def good(self) -> NDArray[np.bool_]:
@@ -99,7 +96,6 @@ class Answers:
             np.concatenate([self.status, other.status]),
             self.seconds,
             self.processor_s + other.processor_s,
-            self.sent_back + other.sent_back,
         )
 
 
@@ -121,14 +117,7 @@ class Running:
         self._process.wait()
         found = np.load(said["records"])
         Path(said["records"]).unlink()
-        return Answers(
-            found[:, 0],
-            found[:, 1],
-            found[:, 2].astype(int),
-            said["seconds"],
-            said["processor_s"],
-            said["sent_back"],
-        )
+        return Answers(found[:, 0], found[:, 1], found[:, 2].astype(int), said["seconds"], said["processor_s"])
 
     def stop(self) -> None:
         """Ends a closed loop before its time."""
@@ -185,13 +174,15 @@ async def _over_grpc(load: Load, began_s: float, goes_on: Callable[[], bool]) ->
     return records
 
 
-def _over_http(load: Load, began_s: float, goes_on: Callable[[], bool]) -> tuple[list[Record], int]:
+def _over_http(load: Load, began_s: float, goes_on: Callable[[], bool]) -> list[Record]:
     path = "/api/v1/predict" if load.form == "gateway" else f"/v1/models/{MODEL_NAME}:predict"
     bodies = [{"text": text} if load.form == "gateway" else {"instances": [text]} for text in load.texts]
-    wire = Wire(load.port, [post(path, json.dumps(body).encode()) for body in bodies], began_s, load.comes_back)
+    wire = Wire(load.port, [post(path, json.dumps(body).encode()) for body in bodies], began_s)
+    if load.per_s and load.clients:
+        return wire.paced(load.clients, load.per_s, goes_on)
     if load.per_s:
-        return wire.fixed_rate(load.per_s, load.seconds), wire.sent_back
-    return wire.closed_loop(load.clients, goes_on), wire.sent_back
+        return wire.fixed_rate(load.per_s, load.seconds)
+    return wire.closed_loop(load.clients, goes_on)
 
 
 def main() -> None:
@@ -206,12 +197,12 @@ def main() -> None:
         return time.monotonic() < min(ends_s)
 
     if load.form == "grpc":
-        records, sent_back = asyncio.run(_over_grpc(load, began_s, goes_on)), 0
+        records = asyncio.run(_over_grpc(load, began_s, goes_on))
     else:
-        records, sent_back = _over_http(load, began_s, goes_on)
+        records = _over_http(load, began_s, goes_on)
     with tempfile.NamedTemporaryFile(prefix="sazon-load.", suffix=".npy", delete=False) as out:
         np.save(out, np.array(records).reshape(-1, 3))
-    took = {"seconds": min(ends_s) - began_s, "processor_s": time.process_time() - before_s, "sent_back": sent_back}
+    took = {"seconds": min(ends_s) - began_s, "processor_s": time.process_time() - before_s}
     print(json.dumps({"records": out.name, **took}))
 
 

@@ -3,8 +3,6 @@
 An event loop that wakes for each answer takes ten times the processor, on a machine that the servers share.
 """
 
-import heapq
-import random
 import select
 import socket
 import time
@@ -19,10 +17,6 @@ LOST: Final = 0
 """In place of a status: refused, reset, never answered, or more than so many connections at once."""
 PATIENCE_S: Final = 10.0
 """After the last request was sent."""
-RETRIES: Final = 5
-"""Of a request that is told to come back: after as long as the answer says, then twice as long, and so on."""
-RETRIES_END_S: Final = 60.0
-"""After the last request was sent, where requests come back."""
 
 Record = tuple[float, float, int]
 """When a request was due (seconds since the start), how long it took, its status."""
@@ -38,8 +32,6 @@ def post(path: str, body: bytes) -> bytes:
 class _Connection:
     socket: socket.socket
     due_s: float | None = None
-    request: bytes = b""
-    tries: int = 0
     got: bytes = b""
 
 
@@ -51,31 +43,37 @@ class Wire:
         port: of the server.
         requests: sent in turn.
         began_s: on `time.monotonic`; what the records count from.
-        comes_back: whether a request is sent again that gets 429, as the answer's Retry-After asks; its time counts
-            from when it was due at first.
         records: of all requests that have ended.
-        sent_back: how often an answer was 429 and its request came back.
     """
 
     port: int
     requests: Sequence[bytes]
     began_s: float
-    comes_back: bool = False
     records: list[Record] = field(default_factory=list)
-    sent_back: int = 0
     _open: dict[int, _Connection] = field(default_factory=dict)
     _idle: list[_Connection] = field(default_factory=list)
     _events: select.epoll = field(default_factory=select.epoll)
     _sent: int = 0
-    _waiting: list[tuple[float, float, bytes, int]] = field(default_factory=list)
-    """A heap: when to send again, when it was due, the request, how often it was sent."""
 
     def closed_loop(self, clients: int, goes_on: Callable[[], bool]) -> list[Record]:
         """So many clients, each sending its next request when the last is answered, while `goes_on` says so."""
         while goes_on():
             self._collect()
             for _ in range(clients - (self._sent - len(self.records))):
-                self._send_next(time.monotonic())
+                self._send(time.monotonic())
+            time.sleep(TICK_S)
+        return self._finish()
+
+    def paced(self, clients: int, per_s: float, goes_on: Callable[[], bool]) -> list[Record]:
+        """So many clients that together ask at a rate; time in which all wait for their answers is not made up for."""
+        due_s = self.began_s
+        while goes_on():
+            self._collect()
+            while (now_s := time.monotonic()) >= due_s and self._sent - len(self.records) < clients:
+                self._send(now_s)
+                due_s += 1 / per_s
+            if self._sent - len(self.records) >= clients:
+                due_s = max(due_s, time.monotonic())
             time.sleep(TICK_S)
         return self._finish()
 
@@ -84,22 +82,20 @@ class Wire:
         total = int(per_s * seconds)
         while self._sent < total:
             while self._sent < total and (due_s := self.began_s + self._sent / per_s) <= time.monotonic():
-                self._send_next(due_s)
+                self._send(due_s)
             self._collect()
             time.sleep(TICK_S)
         return self._finish()
 
-    def _send_next(self, due_s: float) -> None:
+    def _send(self, due_s: float) -> None:
+        request = self.requests[self._sent % len(self.requests)]
         self._sent += 1
-        self._send(due_s, self.requests[(self._sent - 1) % len(self.requests)])
-
-    def _send(self, due_s: float, request: bytes, tries: int = 0) -> None:
         try:
             connection = self._idle.pop() if self._idle else self._connect()
         except OSError:
             self._note(due_s, LOST)
             return
-        connection.due_s, connection.request, connection.tries, connection.got = due_s, request, tries + 1, b""
+        connection.due_s, connection.got = due_s, b""
         try:
             connection.socket.send(request)  # small, and nothing else is in its buffer
         except OSError:
@@ -117,9 +113,6 @@ class Wire:
     def _collect(self) -> None:
         for number, _ in self._events.poll(0, MAX_CONNECTIONS):
             self._read(self._open[number])
-        while self._waiting and self._waiting[0][0] <= time.monotonic():
-            _, due_s, request, tries = heapq.heappop(self._waiting)
-            self._send(due_s, request, tries)
 
     def _read(self, connection: _Connection) -> None:
         try:
@@ -133,7 +126,7 @@ class Wire:
         head, ended, body = connection.got.partition(b"\r\n\r\n")
         fields = head.lower()
         if ended and len(body) >= int(fields.partition(b"content-length:")[2].split(b"\r\n", 1)[0]):
-            self._settle(connection, int(head[9:12]), fields)
+            self._note(connection.due_s, int(head[9:12]))
             connection.due_s = None
             if b"\r\nconnection: close" in fields:
                 self._drop(connection)
@@ -148,27 +141,14 @@ class Wire:
         del self._open[connection.socket.fileno()]
         connection.socket.close()
 
-    def _settle(self, connection: _Connection, status: int, fields: bytes) -> None:
-        assert connection.due_s is not None
-        if status != 429 or not self.comes_back or connection.tries > RETRIES:
-            self._note(connection.due_s, status)
-            return
-        asked_s = float(fields.partition(b"retry-after:")[2].split(b"\r\n", 1)[0])
-        pause_s = asked_s * 2 ** (connection.tries - 1) * random.uniform(1.0, 1.5)
-        again = (time.monotonic() + pause_s, connection.due_s, connection.request, connection.tries)
-        heapq.heappush(self._waiting, again)
-        self.sent_back += 1
-
     def _note(self, due_s: float, status: int) -> None:
         self.records.append((due_s - self.began_s, time.monotonic() - due_s, status))
 
     def _finish(self) -> list[Record]:
-        give_up_s = time.monotonic() + (RETRIES_END_S if self.comes_back else PATIENCE_S)
+        give_up_s = time.monotonic() + PATIENCE_S
         while len(self.records) < self._sent and time.monotonic() < give_up_s:
             self._collect()
             time.sleep(TICK_S)
         for connection in list(self._open.values()):
             self._drop(connection)
-        for _, due_s, _, _ in self._waiting:
-            self._note(due_s, LOST)
         return self.records

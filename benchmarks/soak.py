@@ -1,9 +1,8 @@
 """Half an hour at 70% of the peak: errors, and memory of gateway and model server over time.
 
 The speed of a shared machine drifts, so the peak is found anew every three minutes; the closed loops that find it
-are part of the soak. Clients keep to the API: a request that gets 429 comes back after its Retry-After, later each
-time, and has failed when it is not answered in the end. Where other machines on the host take much of the processor,
-70% of the peak is more than the rest can do for a while.
+are part of the soak. Clients wait for their answers: where other machines on the host take much of the processor, so
+that 70% of the peak is more than the rest can do, they ask less for a while. How much less is told.
 
 `python -m benchmarks.soak [--model DIR] [--minutes 30] [--workers N] [--quick]`
 """
@@ -19,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 import psutil  # type: ignore[import-untyped]
 
-from benchmarks.overload import CLIENTS
+from benchmarks.overload import CLIENTS, REFUSALS
 from benchmarks.report import RESULTS, describe_machine, keep, run_script, table
 from benchmarks.serve_stack import ServedModel, find_model, sample_texts, serve_model
 from benchmarks.serve_traffic import Answers, Load, begin
@@ -28,6 +27,8 @@ SHARE: Final = 0.7
 ALLOWED_GROWTH: Final = 0.03
 SETTLED: Final = 1 / 3
 """Of the time, before which memory may still grow."""
+WAITING: Final = 64
+"""Clients."""
 SECTION_S: Final = 180.0
 """From one search for the peak to the next."""
 SEARCH_S: Final = 3.0
@@ -63,6 +64,8 @@ class Soak:
         began_s: on `time.monotonic`.
         loads: answers of each load, and when it began; closed loops too.
         peaks_per_s: as each section found it.
+        wanted: requests at `SHARE` of the peaks.
+        sent: of these, those that could be sent.
         seconds: of the readings of memory.
         stolen: percent of the processor's time that other machines took between two readings.
         memory_mb: readings by name of the server.
@@ -73,6 +76,8 @@ class Soak:
     began_s: float = field(default_factory=time.monotonic)
     loads: list[tuple[Answers, float]] = field(default_factory=list)
     peaks_per_s: list[float] = field(default_factory=list)
+    wanted: float = 0.0
+    sent: int = 0
     seconds: list[float] = field(default_factory=list)
     stolen: list[float] = field(default_factory=list)
     memory_mb: dict[str, list[float]] = field(default_factory=dict)
@@ -94,10 +99,12 @@ class Soak:
         ends_s = self.passed_s + seconds
         found = [self._ask(seconds=SEARCH_S, clients=count).per_s for count in CLIENTS]
         self.peaks_per_s.append(max(found))
-        self._ask(seconds=max(1.0, ends_s - self.passed_s), per_s=SHARE * max(found))
+        rest_s, per_s = max(1.0, ends_s - self.passed_s), SHARE * max(found)
+        self.sent += len(self._ask(seconds=rest_s, per_s=per_s, clients=WAITING).status)
+        self.wanted += rest_s * per_s
 
     def _ask(self, **how: Any) -> Answers:
-        load = Load(self.texts, port=self.served.gateway, comes_back=True, **how)
+        load = Load(self.texts, port=self.served.gateway, **how)
         running = begin(load)
         while (left_s := running.began_s + load.seconds - time.monotonic()) > 0:
             self._read()
@@ -114,10 +121,9 @@ class Soak:
         memory = " · ".join(f"{name} {values[-1]:.0f} MB" for name, values in self.memory_mb.items())
         peak = f"peak {self.peaks_per_s[-1]:.0f}/s" if self.peaks_per_s else "no peak yet"
         failed = sum(answers.failed for answers, _ in self.loads)
-        sent_back = sum(answers.sent_back for answers, _ in self.loads)
-        said = f"{failed} failed · {sent_back} times 429"
-        line = f"{self.seconds[-1]:.0f} s · {peak} · {memory} · {self.stolen[-1]:.0f}% stolen · {said}"
-        print(line, file=sys.stderr, flush=True)
+        asked = f"{self.sent / self.wanted:.0%} asked" if self.wanted else "none asked"
+        parts = [f"{self.seconds[-1]:.0f} s", peak, memory, f"{self.stolen[-1]:.0f}% stolen", asked, f"{failed} failed"]
+        print(" · ".join(parts), file=sys.stderr, flush=True)
 
 
 def growth(seconds: list[float], values_mb: list[float]) -> float:
@@ -140,7 +146,8 @@ def _figures(soak: Soak) -> dict[str, Any]:
         "minutes": soak.passed_s / 60,
         "requests": len(answers.status),
         "failed": answers.failed,
-        "sent_back": answers.sent_back,
+        "refused": int(np.isin(answers.status, REFUSALS).sum()),
+        "asked": soak.sent / soak.wanted,
         "p50_ms": answers.quantile_ms(0.5),
         "p99_ms": answers.quantile_ms(0.99),
         "longest_ms": answers.quantile_ms(1.0),
@@ -167,17 +174,16 @@ def _text(figures: dict[str, Any]) -> str:
 
 {table(["process", "MB at first", "after a third", "at the end", "growth"], rows)}
 
-**{figures["failed"]}** of {figures["requests"]} requests failed (asked: none), **{figures["sent_back"]}** answers were
-429, whose requests came back after their Retry-After; memory grew by at most
-**{max(figures["growth"].values()):.2%}** (asked: {ALLOWED_GROWTH:.0%}): {"met" if met else "MISSED"}.
+**{figures["failed"]}** of {figures["requests"]} requests failed, {figures["refused"]} of them refused (asked: none);
+memory grew by at most {max(figures["growth"].values()):.2%} (asked: {ALLOWED_GROWTH:.0%}): **{"met" if met else "MISSED"}**.
 
 `python -m benchmarks.soak`: {figures["minutes"]:.0f} minutes through the gateway at {SHARE:.0%} of the peak;
 p50 {figures["p50_ms"]:.1f} ms, p99 {figures["p99_ms"]:.1f} ms, longest {figures["longest_ms"]:.0f} ms,
-from when a request was due at first.
+{WAITING} clients, which ask no more while all wait: {figures["asked"]:.1%} of that rate was asked.
 The peak was found anew every {SECTION_S / 60:.0f} minutes, in closed loops that are counted too, as the speed of this
 machine drifts: {min(peaks):.0f} to {max(peaks):.0f} a second. Other machines on the same host took
-{np.mean(figures["stolen"][1:]):.0f}% of the processor's time, at most {max(figures["stolen"]):.0f}% between
-two readings. Growth: of a line fitted to the last two thirds, by their mean.
+{np.mean(figures["stolen"][1:]):.0f}% of the processor's time, at most {max(figures["stolen"]):.0f}% between two
+readings. Growth: of a line fitted to the last two thirds, by their mean.
 {machine["processor"]}, {machine["cores"]} cores; {machine["measured_at"]}."""
 
 

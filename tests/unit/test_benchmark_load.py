@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from benchmarks import serve_wire
 from benchmarks.serve_wire import LOST, Wire, post
 from benchmarks.soak import growth
 
@@ -21,11 +20,11 @@ def port():
         def do_POST(self):
             self.rfile.read(int(self.headers["Content-Length"]))
             Handler.count += 1
+            time.sleep(0.1 if self.path == "/slow" else 0.0)
             if Handler.count % 3 == 0:
                 self.close_connection = True
                 return
             self.send_response(200 if Handler.count % 3 == 1 else 429)
-            self.send_header("Retry-After", "0.01")
             self.send_header("Content-Length", "2")
             self.end_headers()
             self.wfile.write(b"{}")
@@ -46,19 +45,14 @@ def test_each_request_at_a_fixed_rate_is_recorded_once(port):
     assert sorted(round(due_s * 200) for due_s, _, _ in records) == list(range(30))
 
 
-def test_who_comes_back_after_429_is_recorded_once_with_the_last_answer(port):
-    wire = Wire(port, [post("/", b"{}")], time.monotonic(), comes_back=True)
-    records = wire.fixed_rate(200, 0.15)
-    assert sorted(round(due_s * 200) for due_s, _, _ in records) == list(range(30))
-    statuses = [status for _, _, status in records]
-    assert set(statuses) == {LOST, 200}
-    assert wire.sent_back > 0
-
-
-def test_who_is_always_sent_back_gives_up(port, monkeypatch):
-    monkeypatch.setattr(serve_wire, "RETRIES", 0)
-    records = Wire(port, [post("/", b"{}")], time.monotonic(), comes_back=True).fixed_rate(200, 0.15)
-    assert [status for _, _, status in records].count(429) == 10
+def test_clients_that_keep_to_a_rate_ask_no_more_while_all_wait(port):
+    began_s = time.monotonic()
+    records = Wire(port, [post("/", b"{}")], began_s).paced(8, 100, lambda: time.monotonic() < began_s + 0.3)
+    assert 20 <= len(records) <= 31
+    began_s = time.monotonic()
+    slow = Wire(port, [post("/slow", b"{}")], began_s)
+    records = slow.paced(2, 100, lambda: time.monotonic() < began_s + 0.3)
+    assert len(records) <= 2 * 4
 
 
 def test_clients_of_a_closed_loop_go_on_after_a_lost_answer(port):
