@@ -170,12 +170,13 @@ def _text(figures: dict[str, Any]) -> str:
         for name, grown in figures["growth"].items()
     ]
     met = not figures["failed"] and max(figures["growth"].values()) <= ALLOWED_GROWTH
+    verdict = "met" if met else "MISSED"
     return f"""# Soak
 
 {table(["process", "MB at first", "after a third", "at the end", "growth"], rows)}
 
 **{figures["failed"]}** of {figures["requests"]} requests failed, {figures["refused"]} of them refused (asked: none);
-memory grew by at most {max(figures["growth"].values()):.2%} (asked: {ALLOWED_GROWTH:.0%}): **{"met" if met else "MISSED"}**.
+memory grew by at most {max(figures["growth"].values()):.2%} (asked: {ALLOWED_GROWTH:.0%}): **{verdict}**.
 
 `python -m benchmarks.soak`: {figures["minutes"]:.0f} minutes through the gateway at {SHARE:.0%} of the peak;
 p50 {figures["p50_ms"]:.1f} ms, p99 {figures["p99_ms"]:.1f} ms, longest {figures["longest_ms"]:.0f} ms,

@@ -19,8 +19,9 @@ def port():
 
         def do_POST(self):
             self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path == "/slow":
+                time.sleep(0.1)
             Handler.count += 1
-            time.sleep(0.1 if self.path == "/slow" else 0.0)
             if Handler.count % 3 == 0:
                 self.close_connection = True
                 return
