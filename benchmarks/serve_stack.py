@@ -13,7 +13,7 @@ import psutil  # type: ignore[import-untyped]
 
 from data import SAMPLE
 from sazon.errors import SettingsError
-from sazon.processes import Processes, answers, free_port
+from sazon.processes import GIVES_WAY, Processes, answers, free_port
 from sazon.schema import MODEL_NAME
 from sazon.settings import load_settings
 from serving.rollout.publishing import publish
@@ -78,7 +78,7 @@ def _start(processes: Processes, folder: Path, workers: int) -> ServedModel:
     command = [sys.executable, "-m", "serving.model_server", f"--model_name={MODEL_NAME}", f"--rest_api_port={rest}"]
     command += [f"--port={rpc}", f"--model_base_path={folder / 'served' / MODEL_NAME}"]
     command.append("--enable_batching")
-    pids = {"server": processes.start("server", command, {}).pid}
+    pids = {"server": processes.start("server", command, {}, GIVES_WAY).pid}
     processes.wait_until("server", lambda: answers(f"http://{_HOST}:{rest}/v1/models/{MODEL_NAME}"), _READY_S)
     if workers:
         command = [sys.executable, "-m", "sazon.cli.main", "app", f"--port={gateway}", f"--model-grpc={_HOST}:{rpc}"]

@@ -16,6 +16,8 @@ from sazon.errors import ServingError
 
 _PR_SET_PDEATHSIG = 1
 _STOP_S = 15.0
+GIVES_WAY = 5
+"""Niceness of a model server beside its gateway: what takes a moment need not wait for what takes all there is."""
 
 
 def die_with_parent() -> None:
@@ -31,8 +33,22 @@ class Processes:
     logs: Path
     running: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
 
-    def start(self, name: str, command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-        """Starts a server; its output goes to `<logs>/<name>.log`. It is not reached by the terminal's Ctrl-C."""
+    def start(
+        self, name: str, command: list[str], environment: dict[str, str], niceness: int = 0
+    ) -> subprocess.Popen[bytes]:
+        """Starts a server; its output goes to `<logs>/<name>.log`. It is not reached by the terminal's Ctrl-C.
+
+        Args:
+            name: of the server, and of its log.
+            command: with its arguments.
+            environment: added to that of this process.
+            niceness: how far it gives way to other processes, 0 to 19.
+        """
+
+        def prepare() -> None:
+            die_with_parent()
+            os.nice(niceness)
+
         self.logs.mkdir(parents=True, exist_ok=True)
         with (self.logs / f"{name}.log").open("ab") as log:
             child = subprocess.Popen(
@@ -42,7 +58,7 @@ class Processes:
                 stderr=log,
                 env={**os.environ, **environment},
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=prepare,
             )
         self.running.append((name, child))
         return child

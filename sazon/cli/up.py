@@ -193,14 +193,14 @@ def _train(
 
 
 def _start_serving(processes: "Processes", settings: "Settings", addresses: Addresses, reason: str) -> None:
-    from sazon.processes import answers
+    from sazon.processes import GIVES_WAY, answers
 
     folder = settings.state.served / MODEL_NAME
     if not any(path.name.isdigit() for path in (folder.iterdir() if folder.exists() else ())):
         raise ServingError(f"the model was rejected and no earlier version is there to serve; {reason}")
     home = {"SAZON_HOME": str(settings.state.root)}
     ports = ("--rest_api_port", _port(addresses.rest), "--port", _port(addresses.grpc))
-    processes.start("model-server", _command("serve", *ports, "--enable_batching"), home)
+    processes.start("model-server", _command("serve", *ports, "--enable_batching"), home, GIVES_WAY)
     gateway = ("app", "--port", _port(addresses.gateway), "--model-grpc", addresses.grpc)
     processes.start("gateway", _command(*gateway), home)
     processes.wait_until("model-server", lambda: answers(f"{addresses.rest}/v1/models/{MODEL_NAME}"), _START_S)
