@@ -65,8 +65,9 @@ class Dispatcher(ThreadedTaskDispatcher):
         """Queues a request, or refuses it."""
         if self.is_full and task.refuse(self.admission):
             return
+        request = task.requests[0]  # one that is not HTTP has no path
         with self.lock:
-            if task.requests[0].path in BOUNDED:
+            if not request.error and request.path in BOUNDED:
                 self.queue.append(task)
             else:
                 self.queue.appendleft(task)

@@ -35,7 +35,8 @@ class Crowd:
                 self.refused.append(name)
             return path in BOUNDED
 
-        return SimpleNamespace(requests=[SimpleNamespace(path=path)], service=service, refuse=refuse, cancel=service)
+        waiting = [SimpleNamespace(path=path, error=None)]
+        return SimpleNamespace(requests=waiting, service=service, refuse=refuse, cancel=service)
 
 
 @pytest.fixture
